@@ -1,0 +1,212 @@
+/* The ABI between vigil-core and the vigil daemon, on one page.
+ *
+ * Two sockets join them. The stream socket carries records: a fixed header and a payload. The SEQPACKET socket carries file
+ * descriptors, one SCM_RIGHTS message each with an eight-byte tag as its data; a descriptor is sent before the record that
+ * names its tag, so a reader of the record finds it with one recvmsg(MSG_DONTWAIT).
+ *
+ * Payload encoding: little endian, packed, in the order written here. `str` and `bytes` are a u32 length and that many bytes
+ * (no terminating zero); `list(T)` is a u32 count and the items; `bool` is a u8. Times are nanoseconds: `real` since
+ * 1970 (CLOCK_REALTIME), `mono` as CLOCK_MONOTONIC. A status is 0 or -errno. Unknown trailing bytes of a payload are an
+ * error: the version in the header says what is there.
+ */
+#ifndef VIGIL_H
+#define VIGIL_H
+
+#include <stdint.h>
+
+#define VG_ABI_VERSION 1
+#define VG_RECORD_MAX (16u << 20)       /* payload bytes; a longer record is a protocol error and ends the daemon */
+#define VG_FRAME_MAX (4u << 20)         /* ttrpc: a longer frame is answered ResourceExhausted (ttrpc PROTOCOL.md) */
+#define VG_KEY_MAX 192                  /* bytes of a key */
+#define VG_REQUESTS_MAX 4096            /* unanswered requests of one connection ... */
+#define VG_REQUEST_BYTES_MAX (8u << 20) /* ... and their bytes; beyond either: ResourceExhausted */
+#define VG_KEPT_REPLIES_MAX 256         /* gRPC replies kept for a retry with the same vigil-request-id */
+#define VG_RECEIPT_TIMEOUT_MS 5000      /* a record unacknowledged for so long: the daemon hangs and is killed */
+#define VG_DAEMON_CHANNEL_FD 3          /* in the daemon: the stream of records */
+#define VG_DAEMON_FDS_FD 4              /* in the daemon: the SEQPACKET socket */
+
+struct vg_record_header {
+        uint32_t length;  /* of the payload */
+        uint16_t type;    /* VG_REC_... or VG_CMD_... */
+        uint16_t version; /* VG_ABI_VERSION */
+        uint32_t epoch;   /* granted in HELLO; a command of another epoch is refused with -ESTALE */
+        uint32_t reserved;
+        uint64_t number;  /* core -> daemon: rises by one a record, for RECEIPT; daemon -> core: 0 */
+};
+
+/* Keys name a request, or one step of it ("KEY/step"): "t:BOOT:CONN:STREAM" for ttrpc, "g:REQUEST-ID" for gRPC,
+ * "f:BOOT:SEQ" for what the daemon does because of a fact. The core does a keyed command once and keeps its result until the
+ * key (without its step) is committed as finished; a command with a key that is running or done gets that same result. */
+
+/* ---- core -> daemon. Hand-over after a start of the daemon: HELLO, STATE*, KEPT*, OUTBOX*, FACT*, REQUEST*, SYNCED. ---- */
+enum vg_record {
+        /* u32 abi, str boot_id, u32 epoch, str namespace, str group, str ttrpc_address, str grpc_address,
+         * str containerd_binary, str bundle, str state_dir, u64 birth_real, u32 daemon_restarts, u32 core_pid, str address,
+         * bytes start_options (what containerd gave `start` on stdin; may be empty), bool debug */
+        VG_REC_HELLO = 1,
+        /* str container, bytes blob: the last committed state of a container; "" is the state of the daemon as a whole */
+        VG_REC_STATE = 2,
+        /* str key, bytes reply: a committed gRPC reply */
+        VG_REC_KEPT = 3,
+        /* u64 seq, u64 fact, bytes entry: committed, not yet DELIVERED */
+        VG_REC_OUTBOX = 4,
+        /* u64 seq, u8 kind, ... : see enum vg_fact */
+        VG_REC_FACT = 5,
+        /* str key, u64 connection (0: held gRPC request), u64 age_ns, u32 deliveries (1 the first time), bool begun,
+         * bytes data (the ttrpc Request message, or what HOLD gave) */
+        VG_REC_REQUEST = 6,
+        VG_REC_SYNCED = 7,
+        /* str key, i32 status, u32 op (index of the failed op, else 0), str message, bytes data.
+         * data: BIRTH: u32 pid; others empty */
+        VG_REC_RESULT = 8,
+        /* u64 connection: its parked and unbegun requests are dropped in the core; begun ones go on, replies discarded */
+        VG_REC_CLOSED = 9,
+        /* u64 tag: an HTTP/2 connection; its descriptor is on the SEQPACKET socket; peer already checked */
+        VG_REC_CONNECTION = 10,
+        /* str key, u64 first_seq: the commit is on disk; its outbox entries have the numbers first_seq, first_seq+1, ... */
+        VG_REC_COMMITTED = 11,
+        /* u32 signal: the core was asked to end (SIGTERM, SIGINT): finish as Shutdown does, if no container is left */
+        VG_REC_TERMINATE = 12,
+};
+
+/* ---- facts: numbered from 1 a core, on disk before anything else sees them, replayed until a COMMIT covers them ---- */
+enum vg_fact {
+        /* str container, u32 pid, u64 real: the init is set up and waits for START */
+        VG_FACT_CREATED = 1,
+        /* str container, str exec (empty: init), u32 pid, u64 real: execve succeeded */
+        VG_FACT_STARTED = 2,
+        /* str container, u64 kills (new ones, > 0), u64 total (since the baseline), u64 real, u64 mono,
+         * list(str path, bytes before, bytes after): the held counter files, own first, then ancestors, raw text;
+         *   after is empty if it could no longer be read,
+         * list(str path, bytes text): snapshot files that could be read,
+         * list(str line): lines of /dev/kmsg since the last look that speak of OOM kills (oldest first, at most 64),
+         * bool last (read at the init's exit), u32 init_pid, list(str exec, u32 pid): execs alive or just dead */
+        VG_FACT_OOM = 3,
+        /* str container, str exec, u32 pid, u32 exit_status (code, or 128 + signal), u32 signal (0: none), u64 real,
+         * u64 max_rss_bytes, bool started (false: died before execve) */
+        VG_FACT_EXITED = 4,
+};
+
+/* ---- daemon -> core ---- */
+enum vg_command {
+        /* u32 abi: hand-over processed, requests can come; resets the crash-loop count */
+        VG_CMD_READY = 64,
+        /* u64 number: every record up to this one has been taken from the socket and handed to its handler */
+        VG_CMD_RECEIPT = 65,
+        /* str key: execution begins; from here the request is finished even if its connection closes or its deadline passes */
+        VG_CMD_BEGIN = 66,
+        /* str key: only waits for a fact (Wait): never poison, dropped with its connection */
+        VG_CMD_PARK = 67,
+        /* str key, bytes data: a gRPC mutation to be replayed to the next daemon until it is committed; begun at once */
+        VG_CMD_HOLD = 68,
+        /* str key, struct birth (below) -> RESULT */
+        VG_CMD_BIRTH = 69,
+        /* str key, bytes ops (enum vg_host_op), bool undo (on failure undo what was made) -> RESULT */
+        VG_CMD_SCRIPT = 70,
+        /* str key, str container -> RESULT once execve succeeded or failed */
+        VG_CMD_START = 71,
+        /* str key, str container, str exec, u32 signal -> RESULT; -ESRCH: finished or unknown */
+        VG_CMD_SIGNAL = 72,
+        /* str key, str container, str exec, u16 columns, u16 rows -> RESULT; no terminal: 0 */
+        VG_CMD_RESIZE = 73,
+        /* str key, str container, str exec -> RESULT: close the core's write end of stdin */
+        VG_CMD_CLOSE_STDIN = 74,
+        /* str key, str container, str exec, u32 timeout_ms -> RESULT when all output has reached its reader's pipe or
+         * file, -ETIMEDOUT otherwise; afterwards the streams are closed */
+        VG_CMD_DRAIN = 75,
+        /* str key, str container, str exec -> RESULT: forget an exec, or (exec empty) the container with its watch and its
+         * teardown record. -EBUSY while a process of it lives */
+        VG_CMD_FORGET = 76,
+        /* str key, list(str container, bool present, bytes blob) states, list(u64 fact, bytes entry) outbox,
+         * u64 facts_through (0: unchanged), bool reply_present, bytes reply, bool finished
+         * All or nothing, on disk before COMMITTED. reply: the ttrpc Response message (the core adds the header), or the kept
+         * gRPC reply of a "g:" key. finished: the key's request is answered, its kept results are dropped */
+        VG_CMD_COMMIT = 77,
+        /* u64 seq: outbox entries up to here have been taken by every consumer that counts */
+        VG_CMD_DELIVERED = 78,
+        /* no payload: no container is left and the reply is committed: take the group's lock, unlink the socket, flush, exit.
+         * A container registered by a `start` meanwhile keeps the core alive */
+        VG_CMD_SHUTDOWN = 79,
+        /* str key, bytes reply: an answer that changes nothing (State, Pids, Stats, Wait ...): no journal record */
+        VG_CMD_REPLY = 80,
+};
+
+/* ---- struct birth ----
+ * str container, str exec (empty: init)
+ * str teardown: lines for the teardown record (native/lib/teardown.h), written before anything is made; empty for an exec
+ * bool terminal, u32 io_uid, u32 io_gid, u32 io_timeout_ms (opening FIFOs; then -ETIMEDOUT)
+ * three times (stdin, stdout, stderr): u8 kind (enum vg_stream), str path
+ * list(str) logger argv, list(str) logger environment, bool logger_must_ready   (kind VG_STREAM_LOGGER)
+ * bytes script: enum vg_host_op, run first; undone in reverse order if the birth fails
+ * u8 watch (0 none, 1 cgroup v1, 2 cgroup v2), str watch_cgroup (absolute directory), list(str) held, list(str) snapshot
+ *      held: files with the counters; the first is the deciding one (memory.events, or v1 memory.oom_control)
+ * u64 clone_flags (CLONE_NEW...), list(u64 flag, str path) joined namespaces, u64 init_namespaces (an exec: CLONE_NEW... flags
+ *      of the init's namespaces to enter through its pidfd)
+ * u8 cgroup (0 none, 1: v1, 2: v2), list(str) cgroup directories to be born in (v1: one a hierarchy; v2: one)
+ * bytes ops: enum vg_child_op, run in the child in order
+ */
+enum vg_stream {
+        VG_STREAM_NULL = 0,   /* /dev/null */
+        VG_STREAM_PATH = 1,   /* a FIFO, or an existing regular file (append) */
+        VG_STREAM_FILE = 2,   /* file://: made with its parents if missing, append */
+        VG_STREAM_LOGGER = 3, /* binary://: stdout on the logger's fd 3, stderr on 4, ready pipe on 5 */
+};
+
+/* Ops: u16 op, u16 flags, u32 length, payload. An op that fails ends the list with its index, unless VG_OP_OPTIONAL. */
+#define VG_OP_OPTIONAL 1
+
+enum vg_host_op {
+        VG_OP_CGROUP_MKDIR = 1,   /* str root, str path: every missing directory below root; undo removes those made */
+        VG_OP_CGROUP_INHERIT = 2, /* str root, str path, str file: fill an empty file at each level from its parent (cpuset v1) */
+        VG_OP_CGROUP_EMPTY = 3,   /* str path: fail with -EBUSY if a process is in it */
+        VG_OP_WRITE = 4,          /* str path, bytes value: one write(2) to an existing file */
+        VG_OP_CGROUP_KILL = 5,    /* list(str) paths: SIGKILL all processes below (cgroup.kill where it exists) and wait until none
+                                   * is left that is not a zombie of ours, at most 10 s */
+        VG_OP_CGROUP_SIGNAL = 6,  /* str path, u32 signal: every process below, repeated until no new one appears */
+        VG_OP_CGROUP_FREEZE = 7,  /* u8 version, str path, bool frozen, u32 timeout_ms: write, then wait for the state */
+        VG_OP_CGROUP_REMOVE = 8,  /* str path, u32 timeout_ms: remove the tree, waiting out EBUSY; absent is success */
+        VG_OP_MOUNT = 9,          /* str type, str source, str root, str target (resolved inside root), u64 flags, u64 propagation,
+                                   * str data; undo unmounts */
+        VG_OP_UMOUNT_TREE = 10,   /* str path: everything mounted at or below, deepest first; EBUSY retried for 2.5 s */
+        VG_OP_MKDIR = 11,         /* str path, u32 mode: parents too; undo removes those made */
+        VG_OP_UNLINK = 12,        /* str path: absent is success */
+};
+
+enum vg_child_op {
+        VG_OP_UNSHARE_CGROUP = 32, /* after joining the cgroup: cgroup_namespaces(7) takes the root from it */
+        VG_OP_HOSTNAME = 33,       /* str */
+        VG_OP_DOMAINNAME = 34,     /* str */
+        VG_OP_SYSCTL = 35,         /* str key (dots or slashes), str value */
+        VG_OP_ROOT_PROPAGATION = 36, /* u64 MS_... flags applied to / of the new mount namespace */
+        VG_OP_ROOTFS = 37,         /* str path: must be a directory; bound onto itself, becomes the resolution root of what follows */
+        VG_OP_BIND_OR_MOUNT = 38,  /* str type ("bind" or a file system), str source, str target, u64 flags, u64 clear, u64
+                                    * propagation, str data, bool source_is_host_path: target made if missing (file for a
+                                    * file), resolved inside the root with openat2 */
+        VG_OP_CGROUP_MOUNT = 39,   /* u8 version, str target, u64 flags, list(str name, str host_directory, str options): what
+                                    * spec type "cgroup" means: v2 one mount; v1 a tmpfs with one (bind) mount a hierarchy, and
+                                    * symlinks for co-mounted names */
+        VG_OP_DEVICE = 40,         /* str path, u8 type ('c' 'b' 'p'), u32 major, u32 minor, u32 mode, u32 uid, u32 gid */
+        VG_OP_SYMLINK = 41,        /* str target, str path: inside the root; an existing link with the same target is fine */
+        VG_OP_CONSOLE = 42,        /* u16 columns, u16 rows (0: leave): open ptmx in the container, send the master, bind
+                                    * the slave on /dev/console if init, make it stdin, stdout, stderr and the controlling terminal */
+        VG_OP_PIVOT = 43,          /* bool no_pivot (MS_MOVE + chroot), u64 propagation of the new root (0: leave) */
+        VG_OP_READONLY_ROOT = 44,  /* remount / read-only, keeping its other flags */
+        VG_OP_MASK = 45,           /* str path: file: /dev/null over it; directory: read-only tmpfs; absent: fine */
+        VG_OP_READONLY_PATH = 46,  /* str path: absent: fine */
+        VG_OP_RLIMIT = 47,         /* u32 resource, u64 soft, u64 hard */
+        VG_OP_OOM_SCORE_ADJ = 48,  /* i32 */
+        VG_OP_NEW_KEYRING = 49,    /* str name */
+        VG_OP_UMASK = 50,          /* u32 */
+        VG_OP_USER = 51,           /* u32 uid, u32 gid, list(u32) groups; keeps capabilities until VG_OP_CAPABILITIES */
+        VG_OP_CAPABILITIES = 52,   /* u64 bounding, effective, inheritable, permitted, ambient */
+        VG_OP_NO_NEW_PRIVS = 53,
+        VG_OP_SECCOMP = 54,        /* bytes BPF program (struct sock_filter array), u32 flags of seccomp(2) */
+        VG_OP_CWD = 55,            /* str: made if missing when absolute; afterwards must be inside the root */
+        VG_OP_WAIT_START = 56,     /* report ready, wait for START; the core's death ends the child */
+        VG_OP_EXEC = 57,           /* list(str) argv, list(str) environment: searched in the PATH of that environment. Before
+                                    * WAIT_START the same payload as VG_OP_FIND checks that it can be found */
+        VG_OP_FIND = 58,           /* list(str) argv, list(str) environment: -ENOENT / -EACCES as execve would give */
+        VG_OP_BRING_UP_LOOPBACK = 59,
+};
+
+#endif

@@ -1,0 +1,257 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "launcher/publish.h"
+#include "launcher/registry.h"
+#include "launcher/verbs.h"
+#include "lib/cleanup.h"
+#include "lib/oom_count.h"
+#include "lib/proc.h"
+#include "lib/protobuf.h"
+#include "lib/teardown.h"
+#include "lib/ttrpc_call.h"
+#include "runtime/runtime.h"
+#include "vigil.h"
+
+/* containerd kills `delete` after 5 s (io.containerd.timeout.shim.cleanup): each part has its share of that. */
+#define TEARDOWN_MS 3000
+#define PUBLISH_NS 1000000000u
+#define CORE_ANSWER_NS 1500000000u
+#define CGROUP_REMOVE_MS 1500
+#define CORE_LEAVES_MS 2500
+
+static uint64_t now(clockid_t clock) {
+        struct timespec t;
+        clock_gettime(clock, &t);
+        return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* containerd shows what `delete` writes on stderr as warnings of the clean-up. */
+static void warn(const char *what, int error) {
+        if (error < 0)
+                fprintf(stderr, "vigil: %s: %s\n", what, strerror(-error));
+}
+
+/* Waits until the process has ended, at most so long. */
+static bool wait_end(int pidfd, int timeout_ms) {
+        struct pollfd p = {.fd = pidfd, .events = POLLIN};
+        int n;
+        while ((n = poll(&p, 1, timeout_ms)) < 0 && errno == EINTR)
+                ;
+        return n > 0;
+}
+
+/* Kills that very process after it had `grace_ms` to end by itself. */
+static void end_process(pid_t pid, uint64_t start_time, int grace_ms) {
+        uint64_t found;
+        _cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+        /* The pidfd first, then the check: the process that was checked is the one that is killed. */
+        if (pidfd < 0 || vg_proc_start_time(pid, &found) < 0 || found != start_time)
+                return;
+        if (grace_ms > 0 && wait_end(pidfd, grace_ms))
+                return;
+        if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) == 0)
+                wait_end(pidfd, TEARDOWN_MS);
+}
+
+static size_t begin_op(struct vg_writer *w, uint16_t op) {
+        vg_put_u16(w, op);
+        vg_put_u16(w, VG_OP_OPTIONAL);
+        return vg_put_slot(w);
+}
+
+static void end_op(struct vg_writer *w, size_t slot) {
+        vg_patch_u32(w, slot, (uint32_t)(w->size - slot - sizeof(uint32_t)));
+}
+
+static void path_op(struct vg_writer *w, uint16_t op, const char *path) {
+        size_t slot = begin_op(w, op);
+        vg_put_str(w, path);
+        if (op == VG_OP_CGROUP_REMOVE)
+                vg_put_u32(w, CGROUP_REMOVE_MS);
+        end_op(w, slot);
+}
+
+static void compose_teardown(const struct vg_teardown *t, struct vg_writer *w) {
+        size_t slot = begin_op(w, VG_OP_CGROUP_KILL);
+        size_t count = vg_put_slot(w);
+        uint32_t n = 0;
+        for (const char **path = t->cgroups; path && *path; path++, n++)
+                vg_put_str(w, *path);
+        vg_patch_u32(w, count, n);
+        end_op(w, slot);
+        for (const char **path = t->cgroups; path && *path; path++)
+                path_op(w, VG_OP_CGROUP_REMOVE, *path);
+        for (const char **path = t->mounts; path && *path; path++)
+                path_op(w, VG_OP_UMOUNT_TREE, *path);
+        for (const char **path = t->unlinks; path && *path; path++)
+                path_op(w, VG_OP_UNLINK, *path);
+}
+
+/* In a process of its own: a mount that hangs costs the time-out, not the answer. */
+static int run_teardown(const struct vg_teardown *t) {
+        _cleanup_writer_ struct vg_writer ops = {0};
+        compose_teardown(t, &ops);
+        if (ops.error)
+                return ops.error;
+        int channel[2];
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
+                return -errno;
+        pid_t pid = fork();
+        if (pid == 0) {
+                close(channel[0]);
+                vg_script_run((struct vg_bytes){ops.data, ops.size}, false, channel[1]);
+        }
+        int r = pid < 0 ? -errno : 0;
+        close(channel[1]);
+        _cleanup_close_ int ours = channel[0];
+        struct pollfd p = {.fd = ours, .events = POLLIN};
+        int n = 0;
+        while (r == 0 && (n = poll(&p, 1, TEARDOWN_MS)) < 0 && errno == EINTR)
+                ;
+        if (r == 0 && n == 0) {
+                kill(pid, SIGKILL);
+                return -ETIMEDOUT;
+        }
+        if (r == 0)
+                waitpid(pid, NULL, 0);
+        return r;
+}
+
+static void add_uncounted_kills(const struct vg_teardown *t, struct vg_owed *owed) {
+        uint64_t count;
+        if (t->memory_version && vg_oom_count(t->memory_version, t->memory_file, t->memory_key, &count) == 0 && count > t->memory_count)
+                vg_owed_add_oom(owed, now(CLOCK_REALTIME));
+}
+
+/* Lets a core that still lives forget the container and, as the last of its group, end. -EHOSTDOWN: it has no daemon and can have
+ * none. */
+static int ask_core(const char *socket, const char *id) {
+        static const char *const methods[] = {"Delete", "Shutdown"};
+        uint64_t deadline = now(CLOCK_MONOTONIC) + CORE_ANSWER_NS;
+        _cleanup_close_ int fd = -1;
+        _cleanup_writer_ struct vg_writer request = {0};
+        vg_pb_string(&request, 1, id);
+        int r = vg_ttrpc_connect(socket, &fd);
+        for (uint32_t i = 0; i < VG_COUNT(methods) && r == 0; i++) {
+                uint32_t code = 0;
+                r = vg_ttrpc_call(fd, 2 * i + 1, "containerd.task.v2.Task", methods[i], (struct vg_bytes){request.data, request.size},
+                                  deadline, &code);
+                if (code == 14) /* UNAVAILABLE */
+                        r = -EHOSTDOWN;
+        }
+        return r;
+}
+
+static void remove_core_files(const struct vg_settings *s, const struct vg_args *args, const char *group, const char *socket,
+                              const struct vg_core_entry *core) {
+        char path[PATH_MAX * 2];
+        if (core->state[0]) {
+                snprintf(path, sizeof path, "%s/journal", core->state);
+                unlink(path);
+                rmdir(core->state); /* stays when it holds OOM reports */
+        }
+        unlink(socket);
+        snprintf(path, sizeof path, "%s/cores/%s/%s/core", s->run_dir, args->name_space, group);
+        unlink(path);
+        *strrchr(path, '/') = 0;
+        rmdir(path);
+        snprintf(path, sizeof path, "%s/cores/%s/%s.lock", s->run_dir, args->name_space, group);
+        unlink(path);
+        snprintf(path, sizeof path, "%s/cores/%s", s->run_dir, args->name_space);
+        rmdir(path);
+}
+
+static int answer(const struct vg_owed *owed) {
+        _cleanup_writer_ struct vg_writer response = {0};
+        vg_pb_varint(&response, 1, owed->pid);
+        /* Without a record of its end the init died of our SIGKILL, or might as well have: 137 is what the runc shim says. */
+        vg_pb_varint(&response, 2, owed->exited ? owed->exit_status : 128 + SIGKILL);
+        vg_pb_timestamp(&response, 3, owed->exited ? owed->exited_real : now(CLOCK_REALTIME));
+        if (response.error || fwrite(response.data, 1, response.size, stdout) != response.size || fflush(stdout) != 0) {
+                fprintf(stderr, "vigil: cannot print the answer\n");
+                return 1;
+        }
+        return 0;
+}
+
+static void end_container(const struct vg_args *args, const struct vg_teardown *t, const struct vg_core_entry *core, bool alive,
+                          struct vg_owed *owed) {
+        char journal[PATH_MAX + 16] = "";
+        if (t->journal)
+                snprintf(journal, sizeof journal, "%s", t->journal);
+        else if (core->state[0])
+                snprintf(journal, sizeof journal, "%s/journal", core->state);
+        if (journal[0])
+                warn("the journal of the dead core", vg_owed_read(journal, owed));
+        if (!owed->pid)
+                owed->pid = (uint32_t)t->pid;
+        if (!alive)
+                add_uncounted_kills(t, owed);
+        if (t->pid)
+                end_process(t->pid, t->start_time, 0);
+        const char *ttrpc = getenv("TTRPC_ADDRESS");
+        /* A living core delivers what it owes itself. */
+        if (!alive && ttrpc && *ttrpc && args->address[0] && owed->count > 0)
+                warn("events of the dead core", vg_owed_publish(owed, ttrpc, now(CLOCK_MONOTONIC) + PUBLISH_NS));
+        warn("cgroups and mounts of the container", run_teardown(t));
+}
+
+int vg_delete(const struct vg_args *args, const struct vg_settings *s) {
+        struct vg_owed owed = {.name_space = args->name_space, .container = args->id};
+        struct vg_registration registration;
+        if (chdir("/") < 0)
+                return 1;
+        if (vg_registration_read(s->run_dir, args->name_space, args->id, &registration) < 0)
+                return answer(&owed); /* never started here, or ended before */
+
+        _cleanup_close_ int lock = -1;
+        int r = vg_group_lock(s->run_dir, args->name_space, registration.group, &lock);
+        if (r < 0) {
+                warn("cannot lock the group under the run directory", r);
+                return 1;
+        }
+        struct vg_core_entry core = {0};
+        bool alive = vg_core_entry_read(s->run_dir, args->name_space, registration.group, &core) == 0 && vg_core_alive(&core);
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%s/cores/%s/%s/teardown", s->run_dir, args->name_space, args->id);
+        struct vg_teardown teardown = {0};
+        r = vg_teardown_read(path, &teardown);
+        bool created = r == 0;
+        if (r < 0 && r != -ENOENT)
+                warn(path, r);
+        if (created)
+                end_container(args, &teardown, &core, alive, &owed);
+        vg_teardown_done(&teardown);
+        warn("cannot remove the container's registration", vg_registration_remove(s->run_dir, args->name_space, args->id));
+
+        unsigned others = 0;
+        vg_group_members(s->run_dir, args->name_space, registration.group, args->id, &others);
+        if (alive && (created || others == 0)) {
+                /* A core that ends takes the lock itself. */
+                vg_closep(&lock);
+                int asked = ask_core(registration.socket, args->id);
+                /* Nobody listens any more: it is on its way out, with up to 2 s for its outbox. */
+                if (asked < 0 && others == 0)
+                        end_process(core.pid, core.start, asked == -ENOENT || asked == -ECONNREFUSED ? CORE_LEAVES_MS : 0);
+                r = vg_group_lock(s->run_dir, args->name_space, registration.group, &lock);
+                alive = vg_core_alive(&core);
+                vg_group_members(s->run_dir, args->name_space, registration.group, args->id, &others);
+        }
+        if (!alive && others == 0 && r >= 0)
+                remove_core_files(s, args, registration.group, registration.socket, &core);
+        int result = answer(&owed);
+        vg_owed_done(&owed);
+        return result;
+}

@@ -1,0 +1,14 @@
+/* What /proc says of a process. */
+#ifndef VG_PROC_H
+#define VG_PROC_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Start time in clock ticks since boot (proc(5), stat field 22): with the pid it names a process for good. Works for a zombie. */
+int vg_proc_start_time(pid_t pid, uint64_t *ret_ticks);
+
+#define VG_COMM_SIZE 16 /* TASK_COMM_LEN */
+int vg_proc_comm(pid_t pid, char ret_comm[VG_COMM_SIZE]);
+
+#endif

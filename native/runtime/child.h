@@ -1,0 +1,68 @@
+/* The child of a birth: it becomes the container's process by carrying out child ops in order. */
+#ifndef VG_RUNTIME_CHILD_H
+#define VG_RUNTIME_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "runtime/failure.h"
+#include "runtime/ops.h"
+#include "runtime/runtime.h"
+
+struct vg_child {
+        const struct vg_birth *birth;
+        uint32_t first_op; /* index of the first child op: host ops are counted before */
+        int channel;       /* to the core */
+        int helper;        /* private socket to the helper, who undoes; -1 once it has nothing to undo any more */
+        int init_pidfd;    /* an exec: of the container's init; else -1 */
+        int proc;          /* root of the host's /proc */
+        int root;          /* where paths of the container begin */
+        int stdio[3];      /* to become 0, 1, 2; -1: null device */
+        int null;          /* O_PATH on the null device of the container, once it was needed */
+        mode_t umask;
+        bool umask_settled;
+        bool cgroup_namespace;
+};
+
+_Noreturn void vg_child_run(struct vg_child *child);
+
+/* Enters the namespaces of the plan that are not made by clone3 and not the pid namespace. */
+int vg_child_join(struct vg_child *child, struct vg_failure *failure);
+/* From here on the helper has nothing to undo: it ends, and the child speaks for itself. `tag` is 'r' or 'x'. */
+int vg_child_release_helper(struct vg_child *child, char tag);
+/* The umask of the container, after the last file that the plan makes. */
+void vg_child_settle_umask(struct vg_child *child);
+
+/* Handlers of the ops, by file. */
+#define VG_CHILD_OP(name) int name(struct vg_child *c, const struct vg_op_args *a, struct vg_failure *f)
+VG_CHILD_OP(vg_child_rootfs);           /* pivot.c */
+VG_CHILD_OP(vg_child_root_propagation);
+VG_CHILD_OP(vg_child_pivot);
+VG_CHILD_OP(vg_child_mount);            /* child_mount.c */
+VG_CHILD_OP(vg_child_cgroup_mount);     /* cgroup_mount.c */
+VG_CHILD_OP(vg_child_device);           /* device.c */
+VG_CHILD_OP(vg_child_symlink);
+VG_CHILD_OP(vg_child_console);          /* console.c */
+VG_CHILD_OP(vg_child_mask);             /* paths.c */
+VG_CHILD_OP(vg_child_readonly_path);
+VG_CHILD_OP(vg_child_readonly_root);
+VG_CHILD_OP(vg_child_user);             /* ids.c */
+VG_CHILD_OP(vg_child_capabilities);     /* capabilities.c */
+VG_CHILD_OP(vg_child_unshare_cgroup);   /* settings.c */
+VG_CHILD_OP(vg_child_hostname);
+VG_CHILD_OP(vg_child_domainname);
+VG_CHILD_OP(vg_child_sysctl);
+VG_CHILD_OP(vg_child_rlimit);
+VG_CHILD_OP(vg_child_oom_score_adj);
+VG_CHILD_OP(vg_child_new_keyring);
+VG_CHILD_OP(vg_child_umask);
+VG_CHILD_OP(vg_child_no_new_privs);
+VG_CHILD_OP(vg_child_seccomp);
+VG_CHILD_OP(vg_child_loopback);
+VG_CHILD_OP(vg_child_cwd);              /* exec.c */
+VG_CHILD_OP(vg_child_wait_start);
+VG_CHILD_OP(vg_child_find);
+VG_CHILD_OP(vg_child_exec);
+
+#endif

@@ -1,0 +1,110 @@
+#include <errno.h>
+#include <stdlib.h>
+
+#include "runtime/ops.h"
+#include "runtime/runtime.h"
+#include "vigil.h"
+
+static void get_joins(struct vg_reader *r, struct vg_birth *birth) {
+        uint32_t count = vg_get_u32(r);
+        /* One takes at least its flag and a length word. */
+        if (!r->error && count > (size_t)(r->end - r->at) / (sizeof(uint64_t) + sizeof(uint32_t)))
+                r->error = -EBADMSG;
+        if (r->error || count == 0)
+                return;
+        birth->joins = calloc(count, sizeof *birth->joins);
+        if (!birth->joins) {
+                r->error = -ENOMEM;
+                return;
+        }
+        birth->n_joins = count;
+        for (uint32_t i = 0; i < count && !r->error; i++) {
+                birth->joins[i].flag = vg_get_u64(r);
+                birth->joins[i].path = vg_get_str(r);
+        }
+}
+
+static int check_ops(struct vg_bytes ops, const struct vg_op_shape *(*shape_of)(uint16_t code)) {
+        struct vg_reader r = vg_reader_of(ops.data, ops.size);
+        struct vg_op op;
+        while (vg_op_next(&r, &op)) {
+                const struct vg_op_shape *shape = shape_of(op.code);
+                if (!shape || (op.flags & ~VG_OP_OPTIONAL))
+                        return -EBADMSG;
+                _cleanup_op_args_ struct vg_op_args args = {0};
+                int status = vg_op_args_decode(shape->signature, op.payload, &args);
+                if (status < 0)
+                        return status;
+        }
+        return r.error;
+}
+
+static int check_birth(const struct vg_birth *birth) {
+        for (unsigned i = 0; i < 3; i++)
+                if (birth->streams[i].kind > VG_STREAM_LOGGER)
+                        return -EBADMSG;
+        bool logger = birth->streams[1].kind == VG_STREAM_LOGGER || birth->streams[2].kind == VG_STREAM_LOGGER;
+        if (logger && !birth->logger_argv[0])
+                return -EBADMSG;
+        if (birth->watch > 2 || birth->cgroup > 2 || (birth->cgroup == 0) != !birth->cgroup_directories[0] ||
+            (birth->cgroup == 2 && birth->cgroup_directories[1]))
+                return -EBADMSG;
+        int status = check_ops(birth->script, vg_op_shape_host);
+        return status < 0 ? status : check_ops(birth->ops, vg_op_shape_child);
+}
+
+int vg_birth_decode(struct vg_reader *r, struct vg_birth *ret_birth) {
+        struct vg_birth birth = {0};
+        birth.container = vg_get_str(r);
+        birth.exec = vg_get_str(r);
+        birth.teardown = vg_get_str(r);
+        birth.terminal = vg_get_u8(r);
+        birth.io_uid = vg_get_u32(r);
+        birth.io_gid = vg_get_u32(r);
+        birth.io_timeout_ms = vg_get_u32(r);
+        for (unsigned i = 0; i < 3; i++) {
+                birth.streams[i].kind = vg_get_u8(r);
+                birth.streams[i].path = vg_get_str(r);
+        }
+        birth.logger_argv = vg_get_strv(r);
+        birth.logger_env = vg_get_strv(r);
+        birth.logger_must_ready = vg_get_u8(r);
+        birth.script = vg_get_bytes(r);
+        birth.watch = vg_get_u8(r);
+        birth.watch_cgroup = vg_get_str(r);
+        birth.held = vg_get_strv(r);
+        birth.snapshot = vg_get_strv(r);
+        birth.clone_flags = vg_get_u64(r);
+        get_joins(r, &birth);
+        birth.init_namespaces = vg_get_u64(r);
+        birth.cgroup = vg_get_u8(r);
+        birth.cgroup_directories = vg_get_strv(r);
+        birth.ops = vg_get_bytes(r);
+        int status = vg_reader_end(r);
+        if (status == 0)
+                status = check_birth(&birth);
+        if (status < 0) {
+                vg_birth_done(&birth);
+                return status;
+        }
+        *ret_birth = birth;
+        return 0;
+}
+
+void vg_birth_done(struct vg_birth *birth) {
+        free(birth->container);
+        free(birth->exec);
+        free(birth->teardown);
+        for (unsigned i = 0; i < 3; i++)
+                free(birth->streams[i].path);
+        vg_strv_free(birth->logger_argv);
+        vg_strv_free(birth->logger_env);
+        free(birth->watch_cgroup);
+        vg_strv_free(birth->held);
+        vg_strv_free(birth->snapshot);
+        for (uint32_t i = 0; i < birth->n_joins; i++)
+                free(birth->joins[i].path);
+        free(birth->joins);
+        vg_strv_free(birth->cgroup_directories);
+        *birth = (struct vg_birth){0};
+}

@@ -1,0 +1,52 @@
+#include "runtime/hygiene.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include "runtime/sys.h"
+
+void vg_reset_signals(void) {
+        sigset_t none;
+        sigemptyset(&none);
+        /* SIGKILL, SIGSTOP and the two that the C library keeps for itself refuse; nothing to do for them. */
+        for (int number = 1; number < NSIG; number++)
+                (void)signal(number, SIG_DFL);
+        (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+int vg_close_others(const int *keep, unsigned n_keep) {
+        unsigned from = 3;
+        for (;;) {
+                bool found = false;
+                unsigned next = 0;
+                for (unsigned i = 0; i < n_keep; i++)
+                        if (keep[i] >= 0 && (unsigned)keep[i] >= from && (!found || (unsigned)keep[i] < next)) {
+                                next = (unsigned)keep[i];
+                                found = true;
+                        }
+                if (!found)
+                        return vg_close_range(from, ~0u);
+                if (next > from) {
+                        int status = vg_close_range(from, next - 1);
+                        if (status < 0)
+                                return status;
+                }
+                from = next + 1;
+        }
+}
+
+int vg_fill_stdio(void) {
+        for (;;) {
+                int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+                if (fd < 0)
+                        return -errno;
+                if (fd > 2) {
+                        close(fd);
+                        return 0;
+                }
+                /* Took the lowest free one: 0, 1 or 2 itself. */
+        }
+}

@@ -1,0 +1,77 @@
+/* Entering namespaces that exist already. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "lib/cleanup.h"
+#include "runtime/child.h"
+
+#define OTHERS(flags) ((int)((flags) & ~(uint64_t)(CLONE_NEWPID | CLONE_NEWUSER)))
+
+static int open_all(const struct vg_birth *birth, int *fds, struct vg_failure *failure) {
+        for (uint32_t i = 0; i < birth->n_joins; i++) {
+                fds[i] = open(birth->joins[i].path, O_RDONLY | O_CLOEXEC);
+                if (fds[i] < 0)
+                        return vg_fail(failure, -errno, "open namespace %s", birth->joins[i].path);
+        }
+        return 0;
+}
+
+/* Joins those that `which` has a bit for; one that is refused stays open for another try if it may be `put_off`. */
+static int join(const struct vg_birth *birth, int *fds, uint64_t which, bool put_off, struct vg_failure *failure) {
+        for (uint32_t i = 0; i < birth->n_joins; i++) {
+                if (fds[i] < 0 || !(birth->joins[i].flag & which))
+                        continue;
+                if (setns(fds[i], (int)birth->joins[i].flag) == 0)
+                        vg_closep(&fds[i]);
+                else if (errno != EPERM || !put_off)
+                        return vg_fail(failure, -errno, "join namespace %s", birth->joins[i].path);
+        }
+        return 0;
+}
+
+static int join_paths(struct vg_child *c, struct vg_failure *failure) {
+        const struct vg_birth *birth = c->birth;
+        if (birth->n_joins == 0)
+                return 0;
+        /* All are opened before the first is entered: a mount namespace takes the paths away. Left to exec or _exit on failure. */
+        _cleanup_free_ int *fds = calloc(birth->n_joins, sizeof *fds);
+        if (!fds)
+                return vg_fail(failure, -ENOMEM, "join namespaces");
+        uint64_t user = 0;
+        for (uint32_t i = 0; i < birth->n_joins; i++)
+                user |= birth->joins[i].flag & CLONE_NEWUSER;
+        int status = open_all(birth, fds, failure);
+        /* user_namespaces(7): a namespace is entered with CAP_SYS_ADMIN in the user namespace that owns it, which is either the
+         * present one or the one that is about to be entered. */
+        if (status == 0)
+                status = join(birth, fds, ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWPID), user != 0, failure);
+        if (status == 0 && user)
+                status = join(birth, fds, CLONE_NEWUSER, false, failure);
+        if (status == 0 && user)
+                status = join(birth, fds, ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWPID), false, failure);
+        /* The new ones shall belong to the user namespace entered: the helper's clone3 has left them out then. */
+        if (status == 0 && user && OTHERS(birth->clone_flags & ~(uint64_t)CLONE_NEWCGROUP) &&
+            unshare(OTHERS(birth->clone_flags & ~(uint64_t)CLONE_NEWCGROUP)) < 0)
+                status = vg_fail(failure, -errno, "make new namespaces");
+        return status;
+}
+
+int vg_child_join(struct vg_child *c, struct vg_failure *failure) {
+        int status = join_paths(c, failure);
+        if (status < 0)
+                return status;
+        uint64_t init = c->birth->init_namespaces & ~(uint64_t)CLONE_NEWPID;
+        if (init && setns(c->init_pidfd, (int)init) < 0)
+                return vg_fail(failure, -errno, "enter the container's namespaces");
+        /* Not by clone3: the new namespace's root would be the helper's cgroup. */
+        if (c->birth->clone_flags & CLONE_NEWCGROUP) {
+                if (unshare(CLONE_NEWCGROUP) < 0)
+                        return vg_fail(failure, -errno, "new cgroup namespace");
+                c->cgroup_namespace = true;
+        }
+        for (uint32_t i = 0; i < c->birth->n_joins; i++)
+                c->cgroup_namespace |= (c->birth->joins[i].flag & CLONE_NEWCGROUP) != 0;
+        return 0;
+}

@@ -1,0 +1,80 @@
+#include "runtime/message.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#define FAILURE_HEAD (1 + sizeof(int32_t) + sizeof(uint32_t))
+
+int vg_message_send(int channel, const void *message, size_t size, const int *fds, unsigned n_fds) {
+        union {
+                struct cmsghdr align;
+                char room[CMSG_SPACE(VG_MESSAGE_FDS_MAX * sizeof(int))];
+        } control = {0};
+        struct iovec part = {.iov_base = (void *)message, .iov_len = size};
+        struct msghdr envelope = {.msg_iov = &part, .msg_iovlen = 1};
+        if (n_fds > VG_MESSAGE_FDS_MAX)
+                return -EINVAL;
+        if (n_fds > 0) {
+                envelope.msg_control = control.room;
+                envelope.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+                struct cmsghdr *head = CMSG_FIRSTHDR(&envelope);
+                head->cmsg_level = SOL_SOCKET;
+                head->cmsg_type = SCM_RIGHTS;
+                head->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+                memcpy(CMSG_DATA(head), fds, n_fds * sizeof(int));
+        }
+        ssize_t sent;
+        do
+                sent = sendmsg(channel, &envelope, MSG_NOSIGNAL);
+        while (sent < 0 && errno == EINTR);
+        return sent < 0 ? -errno : 0;
+}
+
+int vg_message_send_tag(int channel, char tag) {
+        return vg_message_send(channel, &tag, 1, NULL, 0);
+}
+
+int vg_message_send_pid(int channel, char tag, uint32_t pid) {
+        char message[1 + sizeof pid] = {tag};
+        memcpy(message + 1, &pid, sizeof pid);
+        return vg_message_send(channel, message, sizeof message, NULL, 0);
+}
+
+int vg_message_send_failure(int channel, const struct vg_failure *failure) {
+        char message[FAILURE_HEAD + VG_MESSAGE_MAX] = {'e'};
+        int32_t status = failure->status;
+        size_t length = strnlen(failure->message, VG_MESSAGE_MAX);
+        memcpy(message + 1, &status, sizeof status);
+        memcpy(message + 1 + sizeof status, &failure->op, sizeof failure->op);
+        memcpy(message + FAILURE_HEAD, failure->message, length);
+        return vg_message_send(channel, message, FAILURE_HEAD + length, NULL, 0);
+}
+
+int vg_message_receive(int channel, char *ret_tag, struct vg_failure *ret_failure) {
+        char message[FAILURE_HEAD + VG_MESSAGE_MAX];
+        ssize_t size;
+        do
+                size = recv(channel, message, sizeof message, 0);
+        while (size < 0 && errno == EINTR);
+        if (size < 0)
+                return -errno;
+        if (size == 0)
+                return -ECONNRESET;
+        if (message[0] == 'e') {
+                if (!ret_failure || (size_t)size < FAILURE_HEAD)
+                        return -EBADMSG;
+                int32_t status;
+                size_t length = (size_t)size - FAILURE_HEAD;
+                memcpy(&status, message + 1, sizeof status);
+                memcpy(&ret_failure->op, message + 1 + sizeof status, sizeof ret_failure->op);
+                if (length >= VG_MESSAGE_MAX)
+                        length = VG_MESSAGE_MAX - 1;
+                memcpy(ret_failure->message, message + FAILURE_HEAD, length);
+                ret_failure->message[length] = 0;
+                ret_failure->status = status;
+        }
+        *ret_tag = message[0];
+        return 0;
+}

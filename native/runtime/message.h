@@ -1,0 +1,19 @@
+/* Messages of the channel (runtime.h) and of the private socket between helper and child: both SOCK_SEQPACKET. */
+#ifndef VG_RUNTIME_MESSAGE_H
+#define VG_RUNTIME_MESSAGE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "runtime/failure.h"
+
+#define VG_MESSAGE_FDS_MAX 9 /* the members of struct vg_stream_fds without pty and logger */
+
+int vg_message_send(int channel, const void *message, size_t size, const int *fds, unsigned n_fds);
+int vg_message_send_tag(int channel, char tag);
+int vg_message_send_pid(int channel, char tag, uint32_t pid);
+int vg_message_send_failure(int channel, const struct vg_failure *failure);
+/* Waits for one message and gives its tag; -ECONNRESET when the other end is gone. For 'e' also fills `ret_failure`. */
+int vg_message_receive(int channel, char *ret_tag, struct vg_failure *ret_failure);
+
+#endif

@@ -1,0 +1,68 @@
+/* The signature of each op of vigil.h: what its payload must look like, known without running it. */
+#include "runtime/ops.h"
+
+#include <stddef.h>
+
+#include "lib/cleanup.h"
+#include "vigil.h"
+
+static const struct vg_op_shape host_shapes[] = {
+        {VG_OP_CGROUP_MKDIR, "ss", "make cgroup"},
+        {VG_OP_CGROUP_INHERIT, "sss", "inherit cgroup file"},
+        {VG_OP_CGROUP_EMPTY, "s", "check cgroup"},
+        {VG_OP_WRITE, "sb", "write"},
+        {VG_OP_CGROUP_KILL, "S", "kill cgroup"},
+        {VG_OP_CGROUP_SIGNAL, "s4", "signal cgroup"},
+        {VG_OP_CGROUP_FREEZE, "1s14", "freeze cgroup"},
+        {VG_OP_CGROUP_REMOVE, "s4", "remove cgroup"},
+        {VG_OP_MOUNT, "ssss88s", "mount"},
+        {VG_OP_UMOUNT_TREE, "s", "unmount"},
+        {VG_OP_MKDIR, "s4", "make directory"},
+        {VG_OP_UNLINK, "s", "unlink"},
+};
+
+static const struct vg_op_shape child_shapes[] = {
+        {VG_OP_UNSHARE_CGROUP, "", "new cgroup namespace"},
+        {VG_OP_HOSTNAME, "s", "set hostname"},
+        {VG_OP_DOMAINNAME, "s", "set domain name"},
+        {VG_OP_SYSCTL, "ss", "set sysctl"},
+        {VG_OP_ROOT_PROPAGATION, "8", "set propagation of /"},
+        {VG_OP_ROOTFS, "s", "prepare root file system"},
+        {VG_OP_BIND_OR_MOUNT, "sss888s1", "mount"},
+        {VG_OP_CGROUP_MOUNT, "1s8T", "mount cgroups"},
+        {VG_OP_DEVICE, "s144444", "make device"},
+        {VG_OP_SYMLINK, "ss", "make symbolic link"},
+        {VG_OP_CONSOLE, "22", "set up terminal"},
+        {VG_OP_PIVOT, "18", "change root"},
+        {VG_OP_READONLY_ROOT, "", "make / read-only"},
+        {VG_OP_MASK, "s", "mask path"},
+        {VG_OP_READONLY_PATH, "s", "make path read-only"},
+        {VG_OP_RLIMIT, "488", "set resource limit"},
+        {VG_OP_OOM_SCORE_ADJ, "4", "set oom_score_adj"},
+        {VG_OP_NEW_KEYRING, "s", "join session keyring"},
+        {VG_OP_UMASK, "4", "set umask"},
+        {VG_OP_USER, "44N", "set user"},
+        {VG_OP_CAPABILITIES, "88888", "set capabilities"},
+        {VG_OP_NO_NEW_PRIVS, "", "set no_new_privs"},
+        {VG_OP_SECCOMP, "b4", "load seccomp filter"},
+        {VG_OP_CWD, "s", "change directory"},
+        {VG_OP_WAIT_START, "", "wait for start"},
+        {VG_OP_EXEC, "SS", "exec"},
+        {VG_OP_FIND, "SS", "find executable"},
+        {VG_OP_BRING_UP_LOOPBACK, "", "bring up loopback"},
+};
+
+static const struct vg_op_shape *find_shape(const struct vg_op_shape *shapes, size_t count, uint16_t code) {
+        for (size_t i = 0; i < count; i++)
+                if (shapes[i].code == code)
+                        return &shapes[i];
+        return NULL;
+}
+
+const struct vg_op_shape *vg_op_shape_host(uint16_t code) {
+        return find_shape(host_shapes, VG_COUNT(host_shapes), code);
+}
+
+const struct vg_op_shape *vg_op_shape_child(uint16_t code) {
+        return find_shape(child_shapes, VG_COUNT(child_shapes), code);
+}

@@ -1,0 +1,20 @@
+/** Time as a port, so that tests own it. */
+export interface Clock {
+  /** Nanoseconds since 1970. */
+  now(): bigint;
+  /** Nanoseconds that never go back. */
+  elapsed(): bigint;
+  /** Calls `fired` once after that time; the returned function cancels. A pending timer does not keep the process alive. */
+  after(milliseconds: number, fired: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  // Date.now() has milliseconds; performance.timeOrigin + now() has the microseconds that event timestamps show.
+  now: () => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n,
+  elapsed: () => process.hrtime.bigint(),
+  after(milliseconds, fired) {
+    const timer = setTimeout(fired, milliseconds);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};

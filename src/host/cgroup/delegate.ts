@@ -1,0 +1,63 @@
+import { VigilError } from "../../base/errors.js";
+import { type Op, optional, withHint, write } from "../core/ops.js";
+import { readKernelFile } from "./files.js";
+import { ancestors } from "./path.js";
+import type { Place } from "./placement.js";
+
+const words = (text: string | undefined): string[] => text?.split(/\s+/).filter((word) => word !== "") ?? [];
+
+// cgroup-v2.rst, "No Internal Process Constraint". Only the real root is exempt, and only it has no cgroup.type.
+function holdsProcesses(directory: string): boolean {
+  const root = readKernelFile(`${directory}/cgroup.type`) === undefined;
+  return !root && words(readKernelFile(`${directory}/cgroup.procs`)).length > 0;
+}
+
+const internalProcesses =
+  "a cgroup with processes of its own cannot turn controllers on for its children (cgroup-v2.rst, No Internal Process Constraint)";
+
+function enabling(directory: string, missing: readonly string[], needed: ReadonlySet<string>): Op[] {
+  const file = `${directory}/cgroup.subtree_control`;
+  const enable = (names: readonly string[]): Op =>
+    withHint(write(file, names.map((name) => `+${name}`).join(" ")), internalProcesses);
+  const musts = missing.filter((name) => needed.has(name));
+  const others = missing.filter((name) => !needed.has(name));
+  // One write is all or nothing: after it those that matter, then each of the others for itself.
+  return [
+    ...(others.length > 0 ? [optional(enable(missing))] : []),
+    ...(musts.length > 0 ? [enable(musts)] : []),
+    ...others.map((name) => optional(enable([name]))),
+  ];
+}
+
+export interface Delegation {
+  readonly ops: Op[];
+  /** Controllers that the container's cgroup will have. */
+  readonly controllers: readonly string[];
+}
+
+/**
+ * Turns the root's controllers on for every cgroup down to the container's (v2). An ancestor with processes of its own can
+ * turn none on: what the container needs is then an error, the rest goes without.
+ */
+export function delegateControllers(place: Place, path: string, needed: ReadonlySet<string>): Delegation {
+  let offered = place.controllers;
+  const ops: Op[] = [];
+  for (const directory of [place.mountPoint, ...ancestors(place.mountPoint, path)]) {
+    const enabled = words(readKernelFile(`${directory}/cgroup.subtree_control`));
+    const missing = offered.filter((name) => !enabled.includes(name));
+    if (missing.length === 0) continue;
+    if (!holdsProcesses(directory)) {
+      ops.push(...enabling(directory, missing, needed));
+      continue;
+    }
+    const lost = missing.filter((name) => needed.has(name));
+    if (lost.length > 0) {
+      throw new VigilError(
+        "failed_precondition",
+        `cannot turn on ${lost.join(", ")} in ${directory}/cgroup.subtree_control: ${internalProcesses}`,
+      );
+    }
+    offered = offered.filter((name) => enabled.includes(name));
+  }
+  return { ops, controllers: offered };
+}

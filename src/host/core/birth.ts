@@ -1,0 +1,31 @@
+/** The birth of a process as the core is told of it: `struct birth` of native/include/vigil.h, before encoding. */
+
+export type StreamKind = "null" | "path" | "file" | "logger";
+
+export interface StreamSpec {
+  readonly kind: StreamKind;
+  readonly path: string;
+}
+
+/** An encoded list of ops (src/host/core/ops.ts). */
+export type Ops = Uint8Array;
+
+export interface Birth {
+  readonly container: string;
+  /** Empty: the init. */
+  readonly exec: string;
+  readonly teardown: string;
+  readonly terminal: boolean;
+  readonly ioUid: number;
+  readonly ioGid: number;
+  readonly ioTimeoutMs: number;
+  readonly streams: readonly [StreamSpec, StreamSpec, StreamSpec];
+  readonly logger: { readonly argv: readonly string[]; readonly env: readonly string[]; readonly mustReady: boolean };
+  readonly script: Ops;
+  readonly watch: { readonly version: 0 | 1 | 2; readonly cgroup: string; readonly held: readonly string[]; readonly snapshot: readonly string[] };
+  readonly cloneFlags: bigint;
+  readonly joins: readonly { readonly flag: bigint; readonly path: string }[];
+  readonly initNamespaces: bigint;
+  readonly cgroup: { readonly version: 0 | 1 | 2; readonly directories: readonly string[] };
+  readonly ops: Ops;
+}

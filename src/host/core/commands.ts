@@ -1,0 +1,29 @@
+import type { Birth, Ops } from "./birth.js";
+
+/**
+ * The keyed commands that a daemon may give the core (native/include/vigil.h, VG_CMD_...). A command is done once a key; its
+ * result is kept until the key's request is committed. A failure is a CoreError with the kernel's error number.
+ */
+export interface CoreCommands {
+  /** Resolves with the pid: an init waits for start(), an exec has passed execve. */
+  birth(key: string, birth: Birth): Promise<number>;
+  script(key: string, ops: Ops, options: { readonly undo: boolean }): Promise<void>;
+  start(key: string, container: string): Promise<void>;
+  signal(key: string, container: string, exec: string, signal: number): Promise<void>;
+  resize(key: string, container: string, exec: string, columns: number, rows: number): Promise<void>;
+  closeStdin(key: string, container: string, exec: string): Promise<void>;
+  drain(key: string, container: string, exec: string, timeoutMs: number): Promise<void>;
+  forget(key: string, container: string, exec: string): Promise<void>;
+}
+
+/** What the core or one of its helpers answered: `errno` > 0, the index of the op that failed, and its own words. */
+export class CoreError extends Error {
+  override readonly name = "CoreError";
+  constructor(
+    readonly errno: number,
+    readonly op: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}

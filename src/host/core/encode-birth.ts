@@ -1,0 +1,35 @@
+import type { Birth, StreamKind } from "./birth.js";
+import { Writer } from "./writer.js";
+
+/** enum vg_stream */
+const streamKinds: Record<StreamKind, number> = { null: 0, path: 1, file: 2, logger: 3 };
+
+/** `struct birth` of native/include/vigil.h: what VG_CMD_BIRTH carries after its key. */
+export function encodeBirth(birth: Birth): Uint8Array {
+  const writer = new Writer();
+  writer
+    .str(birth.container)
+    .str(birth.exec)
+    .str(birth.teardown)
+    .bool(birth.terminal)
+    .u32(birth.ioUid)
+    .u32(birth.ioGid)
+    .u32(birth.ioTimeoutMs);
+  for (const { kind, path } of birth.streams) writer.u8(streamKinds[kind]).str(path);
+  return writer
+    .strs(birth.logger.argv)
+    .strs(birth.logger.env)
+    .bool(birth.logger.mustReady)
+    .bytes(birth.script)
+    .u8(birth.watch.version)
+    .str(birth.watch.cgroup)
+    .strs(birth.watch.held)
+    .strs(birth.watch.snapshot)
+    .u64(birth.cloneFlags)
+    .list(birth.joins, (w, join) => w.u64(join.flag).str(join.path))
+    .u64(birth.initNamespaces)
+    .u8(birth.cgroup.version)
+    .strs(birth.cgroup.directories)
+    .bytes(birth.ops)
+    .finish();
+}

@@ -1,0 +1,252 @@
+import type { Ops } from "./birth.js";
+import { Writer } from "./writer.js";
+
+/**
+ * The ops of native/include/vigil.h (enum vg_host_op, enum vg_child_op): one function an op. A plan is a list of these, encoded
+ * at the end, so that the index of a failed op leads back to what it was.
+ */
+export interface Op {
+  readonly name: OpName;
+  readonly payload: Uint8Array;
+  /** Its failure does not end the list (VG_OP_OPTIONAL). */
+  readonly optional: boolean;
+  /** What to add for people when it fails; empty: the core's words say all. Not sent. */
+  readonly hint: string;
+}
+
+export const opCodes = {
+  cgroupMkdir: 1,
+  cgroupInherit: 2,
+  cgroupEmpty: 3,
+  write: 4,
+  cgroupKill: 5,
+  cgroupSignal: 6,
+  cgroupFreeze: 7,
+  cgroupRemove: 8,
+  mount: 9,
+  umountTree: 10,
+  mkdir: 11,
+  unlink: 12,
+  unshareCgroup: 32,
+  hostname: 33,
+  domainname: 34,
+  sysctl: 35,
+  rootPropagation: 36,
+  rootfs: 37,
+  bindOrMount: 38,
+  cgroupMount: 39,
+  device: 40,
+  symlink: 41,
+  console: 42,
+  pivot: 43,
+  readonlyRoot: 44,
+  mask: 45,
+  readonlyPath: 46,
+  rlimit: 47,
+  oomScoreAdj: 48,
+  newKeyring: 49,
+  umask: 50,
+  user: 51,
+  capabilities: 52,
+  noNewPrivs: 53,
+  seccomp: 54,
+  cwd: 55,
+  waitStart: 56,
+  exec: 57,
+  find: 58,
+  bringUpLoopback: 59,
+} as const;
+
+export type OpName = keyof typeof opCodes;
+
+const optionalFlag = 1;
+const nothing = new Uint8Array(0);
+
+function op(name: OpName, fill?: (payload: Writer) => Writer): Op {
+  return { name, payload: fill ? fill(new Writer()).finish() : nothing, optional: false, hint: "" };
+}
+
+export function optional(mandatory: Op): Op {
+  return { ...mandatory, optional: true };
+}
+
+export function withHint(op: Op, hint: string): Op {
+  return { ...op, hint };
+}
+
+export function encodeOps(ops: readonly Op[]): Ops {
+  const writer = new Writer();
+  for (const { name, payload, optional } of ops) {
+    writer
+      .u16(opCodes[name])
+      .u16(optional ? optionalFlag : 0)
+      .bytes(payload);
+  }
+  return writer.finish();
+}
+
+// Host ops: run by a helper of the core, in the core's namespaces.
+
+export const cgroupMkdir = (root: string, path: string): Op => op("cgroupMkdir", (p) => p.str(root).str(path));
+
+export const cgroupInherit = (root: string, path: string, file: string): Op =>
+  op("cgroupInherit", (p) => p.str(root).str(path).str(file));
+
+export const cgroupEmpty = (path: string): Op => op("cgroupEmpty", (p) => p.str(path));
+
+export const write = (path: string, value: string): Op => op("write", (p) => p.str(path).bytes(Buffer.from(value)));
+
+export const cgroupKill = (paths: readonly string[]): Op => op("cgroupKill", (p) => p.strs(paths));
+
+export const cgroupSignal = (path: string, signal: number): Op => op("cgroupSignal", (p) => p.str(path).u32(signal));
+
+export const cgroupFreeze = (version: 1 | 2, path: string, frozen: boolean, timeoutMs: number): Op =>
+  op("cgroupFreeze", (p) => p.u8(version).str(path).bool(frozen).u32(timeoutMs));
+
+export const cgroupRemove = (path: string, timeoutMs: number): Op =>
+  op("cgroupRemove", (p) => p.str(path).u32(timeoutMs));
+
+export interface HostMount {
+  readonly type: string;
+  readonly source: string;
+  /** The directory that `target` is resolved inside of. */
+  readonly root: string;
+  readonly target: string;
+  readonly flags: bigint;
+  readonly propagation: bigint;
+  readonly data: string;
+}
+
+export const mount = (m: HostMount): Op =>
+  op("mount", (p) => p.str(m.type).str(m.source).str(m.root).str(m.target).u64(m.flags).u64(m.propagation).str(m.data));
+
+export const umountTree = (path: string): Op => op("umountTree", (p) => p.str(path));
+
+export const mkdir = (path: string, mode: number): Op => op("mkdir", (p) => p.str(path).u32(mode));
+
+export const unlink = (path: string): Op => op("unlink", (p) => p.str(path));
+
+// Child ops: run by the process to be, in order.
+
+export const unshareCgroup = (): Op => op("unshareCgroup");
+
+export const hostname = (name: string): Op => op("hostname", (p) => p.str(name));
+
+export const domainname = (name: string): Op => op("domainname", (p) => p.str(name));
+
+export const sysctl = (key: string, value: string): Op => op("sysctl", (p) => p.str(key).str(value));
+
+export const rootPropagation = (flags: bigint): Op => op("rootPropagation", (p) => p.u64(flags));
+
+export const rootfs = (path: string): Op => op("rootfs", (p) => p.str(path));
+
+export interface ChildMount {
+  readonly type: string;
+  readonly source: string;
+  readonly target: string;
+  readonly flags: bigint;
+  readonly clear: bigint;
+  readonly propagation: bigint;
+  readonly data: string;
+  readonly sourceIsHostPath: boolean;
+}
+
+export const bindOrMount = (m: ChildMount): Op =>
+  op("bindOrMount", (p) =>
+    p
+      .str(m.type)
+      .str(m.source)
+      .str(m.target)
+      .u64(m.flags)
+      .u64(m.clear)
+      .u64(m.propagation)
+      .str(m.data)
+      .bool(m.sourceIsHostPath),
+  );
+
+export interface CgroupMountEntry {
+  readonly name: string;
+  readonly hostDirectory: string;
+  readonly options: string;
+}
+
+export const cgroupMount = (version: 1 | 2, target: string, flags: bigint, entries: readonly CgroupMountEntry[]): Op =>
+  op("cgroupMount", (p) =>
+    p
+      .u8(version)
+      .str(target)
+      .u64(flags)
+      .list(entries, (w, entry) => w.str(entry.name).str(entry.hostDirectory).str(entry.options)),
+  );
+
+export interface DeviceNode {
+  readonly path: string;
+  readonly type: "c" | "b" | "p";
+  readonly major: number;
+  readonly minor: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export const device = (d: DeviceNode): Op =>
+  op("device", (p) =>
+    p.str(d.path).u8(d.type.charCodeAt(0)).u32(d.major).u32(d.minor).u32(d.mode).u32(d.uid).u32(d.gid),
+  );
+
+export const symlink = (target: string, path: string): Op => op("symlink", (p) => p.str(target).str(path));
+
+export const consoleTerminal = (columns: number, rows: number): Op => op("console", (p) => p.u16(columns).u16(rows));
+
+export const pivot = (noPivot: boolean, propagation: bigint): Op =>
+  op("pivot", (p) => p.bool(noPivot).u64(propagation));
+
+export const readonlyRoot = (): Op => op("readonlyRoot");
+
+export const mask = (path: string): Op => op("mask", (p) => p.str(path));
+
+export const readonlyPath = (path: string): Op => op("readonlyPath", (p) => p.str(path));
+
+export const rlimit = (resource: number, soft: bigint, hard: bigint): Op =>
+  op("rlimit", (p) => p.u32(resource).u64(soft).u64(hard));
+
+export const oomScoreAdj = (score: number): Op => op("oomScoreAdj", (p) => p.i32(score));
+
+export const newKeyring = (name: string): Op => op("newKeyring", (p) => p.str(name));
+
+export const umask = (mask: number): Op => op("umask", (p) => p.u32(mask));
+
+export const user = (uid: number, gid: number, groups: readonly number[]): Op =>
+  op("user", (p) =>
+    p
+      .u32(uid)
+      .u32(gid)
+      .list(groups, (w, group) => w.u32(group)),
+  );
+
+export interface CapabilitySets {
+  readonly bounding: bigint;
+  readonly effective: bigint;
+  readonly inheritable: bigint;
+  readonly permitted: bigint;
+  readonly ambient: bigint;
+}
+
+export const capabilities = (sets: CapabilitySets): Op =>
+  op("capabilities", (p) =>
+    p.u64(sets.bounding).u64(sets.effective).u64(sets.inheritable).u64(sets.permitted).u64(sets.ambient),
+  );
+
+export const noNewPrivs = (): Op => op("noNewPrivs");
+
+export const seccomp = (program: Uint8Array, flags: number): Op => op("seccomp", (p) => p.bytes(program).u32(flags));
+
+export const cwd = (path: string): Op => op("cwd", (p) => p.str(path));
+
+export const waitStart = (): Op => op("waitStart");
+
+export const exec = (argv: readonly string[], env: readonly string[]): Op => op("exec", (p) => p.strs(argv).strs(env));
+
+export const find = (argv: readonly string[], env: readonly string[]): Op => op("find", (p) => p.strs(argv).strs(env));
+
+export const bringUpLoopback = (): Op => op("bringUpLoopback");

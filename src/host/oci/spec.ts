@@ -1,0 +1,93 @@
+import { flag, int64, list, map, maybe, object, oneOf, otherwise, present, text, uint32, uint64 } from "./check.js";
+import { checkProcess } from "./process.js";
+import { checkResources } from "./resources.js";
+
+export const namespaceTypes = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"] as const;
+
+export const checkSeccomp = object({
+  defaultAction: text,
+  defaultErrnoRet: maybe(uint32),
+  architectures: otherwise(list(text), []),
+  flags: maybe(list(text)),
+  listenerPath: otherwise(text, ""),
+  syscalls: otherwise(
+    list(
+      object({
+        names: list(text),
+        action: text,
+        errnoRet: maybe(uint32),
+        args: otherwise(list(object({ index: uint32, value: uint64, valueTwo: otherwise(uint64, 0n), op: text })), []),
+      }),
+    ),
+    [],
+  ),
+});
+
+export const checkMount = object({
+  destination: text,
+  type: otherwise(text, ""),
+  source: otherwise(text, ""),
+  options: otherwise(list(text), []),
+  uidMappings: present,
+  gidMappings: present,
+});
+
+const linux = object({
+  uidMappings: present,
+  gidMappings: present,
+  timeOffsets: present,
+  sysctl: otherwise(map(text), new Map()),
+  resources: maybe(checkResources),
+  cgroupsPath: otherwise(text, ""),
+  namespaces: otherwise(list(object({ type: oneOf(namespaceTypes), path: otherwise(text, "") })), []),
+  devices: otherwise(
+    list(
+      object({
+        path: text,
+        type: oneOf(["c", "u", "b", "p"]),
+        major: otherwise(int64, 0n),
+        minor: otherwise(int64, 0n),
+        fileMode: maybe(uint32),
+        uid: otherwise(uint32, 0),
+        gid: otherwise(uint32, 0),
+      }),
+    ),
+    [],
+  ),
+  netDevices: present,
+  seccomp: maybe(checkSeccomp),
+  rootfsPropagation: otherwise(text, ""),
+  maskedPaths: otherwise(list(text), []),
+  readonlyPaths: otherwise(list(text), []),
+  mountLabel: otherwise(text, ""),
+  intelRdt: present,
+  memoryPolicy: present,
+  personality: present,
+});
+
+/** config.json of a bundle: what vigil reads of the OCI runtime specification (config.md, config-linux.md). */
+export const checkSpec = object({
+  ociVersion: text,
+  process: checkProcess,
+  root: object({ path: text, readonly: otherwise(flag, false) }),
+  hostname: otherwise(text, ""),
+  domainname: otherwise(text, ""),
+  mounts: otherwise(list(checkMount), []),
+  hooks: maybe(
+    object({
+      prestart: present,
+      createRuntime: present,
+      createContainer: present,
+      startContainer: present,
+      poststart: present,
+      poststop: present,
+    }),
+  ),
+  linux,
+});
+
+export type Spec = ReturnType<typeof checkSpec>;
+export type LinuxSpec = Spec["linux"];
+export type SpecMount = Spec["mounts"][number];
+export type SeccompSpec = ReturnType<typeof checkSeccomp>;
+export type NamespaceType = (typeof namespaceTypes)[number];

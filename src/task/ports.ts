@@ -1,0 +1,150 @@
+/**
+ * What the model asks of the world. Implemented by `host` and `events`, faked in unit tests.
+ *
+ * Every call with a `key` changes something and is done at most once: a repetition with the same key, also by the next
+ * daemon after a crash, gets the first result. Failures are VigilErrors whose code is what the caller's RPC answers.
+ */
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
+
+/** A mount of the Create request's rootfs list (containerd.types.Mount). */
+export interface MountSpec {
+  readonly type: string;
+  readonly source: string;
+  readonly target: string;
+  readonly options: readonly string[];
+}
+
+/** Stream addresses as the client gave them: "", a path, fifo://, file://, binary://. */
+export interface StdioSpec {
+  readonly stdin: string;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly terminal: boolean;
+}
+
+/** Options of the runtime, whichever of the three messages carried them. */
+export interface RuntimeOptions {
+  readonly noPivotRoot: boolean;
+  readonly noNewKeyring: boolean;
+  readonly shimCgroup: string;
+  readonly ioUid: number;
+  readonly ioGid: number;
+  readonly binaryName: string;
+  readonly root: string;
+  readonly systemdCgroup: boolean;
+  readonly criuImagePath: string;
+  readonly criuWorkPath: string;
+}
+
+export interface CreateSpec {
+  readonly id: string;
+  readonly bundle: string;
+  readonly rootfs: readonly MountSpec[];
+  readonly stdio: StdioSpec;
+  readonly options: RuntimeOptions;
+}
+
+export interface ExecSpec {
+  readonly execId: string;
+  readonly stdio: StdioSpec;
+  /** The OCI `process` object as it came (JSON text); `stdio.terminal` wins over its `terminal`. */
+  readonly process: string;
+}
+
+/** What a runtime must remember of a container: committed with the container's state, opaque to the model. */
+export type RuntimeHandle = { readonly [name: string]: Json };
+
+export interface CreatedContainer {
+  readonly pid: number;
+  readonly handle: RuntimeHandle;
+  /** False: the init's death does not end the others, so the model kills them (runc's ShouldKillAllOnExit). */
+  readonly privatePids: boolean;
+}
+
+/** A container as a runtime is told of it. */
+export interface ContainerRef {
+  readonly id: string;
+  readonly bundle: string;
+  readonly handle: RuntimeHandle;
+}
+
+export interface Runtime {
+  /** Up to the init waiting for `start`. On failure nothing remains: no cgroup, mount, process or record. */
+  create(key: string, spec: CreateSpec): Promise<CreatedContainer>;
+  /** Resolves once execve of the init succeeded; the started fact has come before. */
+  start(key: string, container: ContainerRef): Promise<void>;
+  /** Creates and starts; resolves with the pid once execve succeeded. */
+  exec(key: string, container: ContainerRef, spec: ExecSpec): Promise<number>;
+  /** Signal to the init or (execId not empty) an exec; code not_found "process already finished" when it is gone. */
+  signal(key: string, container: ContainerRef, execId: string, signal: number): Promise<void>;
+  /** Signal to every process of the container. */
+  signalAll(key: string, container: ContainerRef, signal: number): Promise<void>;
+  pause(key: string, container: ContainerRef): Promise<void>;
+  resume(key: string, container: ContainerRef): Promise<void>;
+  /** `resources`: OCI `linux.resources` as JSON text. A failed update leaves the old values. */
+  update(key: string, container: ContainerRef, resources: string): Promise<void>;
+  /** Host pids of all processes in the container's cgroups. */
+  pids(container: ContainerRef): Promise<number[]>;
+  stats(container: ContainerRef): Promise<ContainerStats>;
+  /** Kills what is left, removes cgroups, unmounts the rootfs, forgets the container in the core. */
+  remove(key: string, container: ContainerRef): Promise<void>;
+  resize(key: string, container: ContainerRef, execId: string, columns: number, rows: number): Promise<void>;
+  closeStdin(key: string, container: ContainerRef, execId: string): Promise<void>;
+  /** Waits until the output reached its readers, at most `timeoutMs`; then the streams are closed. */
+  drain(key: string, container: ContainerRef, execId: string, timeoutMs: number): Promise<void>;
+  /** Forgets a finished or never started exec. */
+  forgetExec(key: string, container: ContainerRef, execId: string): Promise<void>;
+}
+
+/** Statistics as a protobuf message of containerd's (io.containerd.cgroups.v1.Metrics or v2), ready to be wrapped in an Any. */
+export interface ContainerStats {
+  readonly typeUrl: string;
+  readonly value: Uint8Array;
+}
+
+/** An event on its way out, before it has a sequence number. */
+export interface Announcement {
+  readonly topic: string;
+  readonly containerId: string;
+  /** Name and fields of a containerd.events message; encoded by `events/topics.ts`. */
+  readonly event: TaskEvent;
+  /** Nanoseconds since 1970. */
+  readonly at: bigint;
+  /** The fact behind it; 0n when a request is. */
+  readonly fact: bigint;
+}
+
+export type TaskEvent =
+  | {
+      kind: "create";
+      bundle: string;
+      rootfs: readonly MountSpec[];
+      stdio: StdioSpec;
+      checkpoint: string;
+      pid: number;
+    }
+  | { kind: "start"; pid: number }
+  | { kind: "exec-added"; execId: string }
+  | { kind: "exec-started"; execId: string; pid: number }
+  | { kind: "exit"; id: string; pid: number; exitStatus: number; exitedAt: bigint }
+  | { kind: "delete"; pid: number; exitStatus: number; exitedAt: bigint }
+  | { kind: "paused" }
+  | { kind: "resumed" }
+  | { kind: "oom" };
+
+/** One atomic change: state, events and reply together, on disk before the promise resolves. */
+export interface Commit {
+  readonly key: string;
+  /** Container id → its state as JSON, or null to forget it. */
+  readonly states: ReadonlyMap<string, Json | null>;
+  readonly announcements: readonly Announcement[];
+  /** Facts up to this number are covered; 0n: unchanged. */
+  readonly factsThrough: bigint;
+  /** The encoded response message of the RPC that ends with this commit; absent when none does. */
+  readonly reply?: Uint8Array;
+}
+
+export interface Journal {
+  commit(commit: Commit): Promise<void>;
+}

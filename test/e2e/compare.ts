@@ -1,0 +1,63 @@
+// Two runs of a scenario side by side.
+import type { Version } from "../support/bed.js";
+import type { Seen } from "./play.js";
+import type { Scenario } from "./scenario.js";
+
+export interface Difference {
+  readonly field: string;
+  readonly stock: string;
+  readonly tested: string;
+  /** Why it may differ; absent for a fault. */
+  readonly reason?: string;
+}
+
+function show(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function eventList(seen: Seen, scenario: Scenario): Record<string, readonly string[]> {
+  if (scenario.events !== "set") return seen.events;
+  return Object.fromEntries(Object.entries(seen.events).map(([id, list]) => [id, [...new Set(list)].sort()]));
+}
+
+/** Every oom of a container comes before the exit of its init. */
+function oomAfterExit(events: readonly string[]): boolean {
+  const exit = events.findIndex((text) => text.startsWith("/tasks/exit init"));
+  return exit >= 0 && events.slice(exit).some((text) => text.startsWith("/tasks/oom"));
+}
+
+export function differences(scenario: Scenario, version: Version, stock: Seen, tested: Seen, sameRuntime: boolean): Difference[] {
+  const found: Difference[] = [];
+  const compare = (field: string, left: unknown, right: unknown) => {
+    if (show(left) === show(right)) return;
+    const allowed = scenario.allowed?.find(
+      (entry) => entry.field.test(field) && (entry.versions === undefined || entry.versions.includes(version)),
+    );
+    const base = { field, stock: show(left), tested: show(right) };
+    found.push(allowed === undefined ? base : { ...base, reason: allowed.reason });
+  };
+  for (let at = 0; at < Math.max(stock.steps.length, tested.steps.length); at++) {
+    const left = stock.steps[at];
+    const right = tested.steps[at];
+    const label = left?.label ?? right?.label ?? "";
+    compare(`${label} code`, left?.code, right?.code);
+    compare(`${label} stdout`, left?.stdout ?? "(not reached)", right?.stdout ?? "(not reached)");
+    compare(`${label} stderr`, left?.stderr ?? "(not reached)", right?.stderr ?? "(not reached)");
+  }
+  compare("events", eventList(stock, scenario), eventList(tested, scenario));
+  for (const [runner, seen] of [
+    ["stock", stock],
+    ["tested", tested],
+  ] as const) {
+    for (const text of seen.broken) found.push({ field: `${runner} does not do what the scenario says`, stock: "", tested: text });
+    if (runner === "tested" && seen.left.length > 0) {
+      found.push({ field: "left", stock: show(stock.left), tested: show(seen.left) });
+    }
+  }
+  if (!sameRuntime) {
+    for (const [id, list] of Object.entries(tested.events)) {
+      if (oomAfterExit(list)) found.push({ field: `oom after exit in ${id}`, stock: "", tested: show(list) });
+    }
+  }
+  return found;
+}

@@ -1,0 +1,221 @@
+// Plays one scenario with one runtime and tells what was seen.
+import { createHash } from "node:crypto";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { bed, seconds, stockRuntime } from "../support/bed.js";
+import { cpuQuotaFile, memoryDir, memoryFiles, memoryRoot } from "../support/cgroup-tree.js";
+import { type CommandResult, eventually, type RunningCommand, runCommand, startCommand } from "../support/command.js";
+import type { Containerd } from "../support/containerd.js";
+import { containerOf, gist } from "../support/ctr-events.js";
+import { leftSince, shimSocket, takeSnapshot } from "../support/leftovers.js";
+import { errorKind, normalise, type Replacement } from "./normalise.js";
+import type { CtrStep, HostStep, Scenario, Step } from "./scenario.js";
+
+export interface SeenStep {
+  readonly label: string;
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Seen {
+  readonly steps: readonly SeenStep[];
+  /** Per container, in the order of arrival. */
+  readonly events: Readonly<Record<string, readonly string[]>>;
+  readonly left: readonly string[];
+  /** Containers without the last event of theirs. */
+  readonly lost: readonly string[];
+  /** What the scenario itself demands and did not get. */
+  readonly broken: readonly string[];
+}
+
+const fixtures = join(bed.top, "test/e2e/fixtures");
+const largeOutput = 64 * 1024;
+
+class Player {
+  readonly steps: SeenStep[] = [];
+  readonly broken: string[] = [];
+  #image = "";
+  readonly #background = new Map<string, { step: CtrStep; running: RunningCommand }>();
+
+  constructor(
+    readonly containerd: Containerd,
+    readonly runtime: string,
+    readonly id: string,
+    readonly dir: string,
+  ) {}
+
+  #fill(text: string): string {
+    const cgroup = `/${this.containerd.namespace}/${this.id}`;
+    return text
+      .replaceAll("$LIMIT_FILE", join(memoryDir(cgroup), memoryFiles.limit))
+      .replaceAll("$CPU_FILE", cpuQuotaFile(cgroup))
+      .replaceAll("$MEMORY_ROOT", memoryRoot)
+      .replaceAll("$FIXTURES", fixtures)
+      .replaceAll("$IMAGE", this.#image)
+      .replaceAll("$ROOTFS", this.containerd.rootfs)
+      .replaceAll("$BUNDLE", this.containerd.bundle(this.id))
+      .replaceAll("$BASE", this.dir)
+      .replaceAll("$NS", this.containerd.namespace)
+      .replaceAll("$ID", this.id);
+  }
+
+  #argv(step: CtrStep): string[] {
+    const [verb = "", second = "", ...rest] = step.ctr.map((arg) => this.#fill(arg));
+    const fifos = ["--fifo-dir", join(this.containerd.base, "fifo")];
+    const args =
+      verb === "run"
+        ? [verb, "--runtime", this.runtime, ...fifos, second, ...rest]
+        : verb === "task" && second === "exec"
+          ? [verb, second, ...fifos, ...rest]
+          : verb === "container" && second === "create"
+            ? [verb, second, "--runtime", this.runtime, ...rest]
+            : [verb, second, ...rest];
+    const argv = this.containerd.ctrArgv(args.filter((arg, at) => arg !== "" || at > 2));
+    if (step.terminal === undefined) return argv;
+    const quoted = argv.map((arg) => `'${arg.replaceAll("'", "'\\''")}'`).join(" ");
+    const { rows, columns } = step.terminal;
+    return ["script", "-qec", `stty rows ${rows} cols ${columns}; exec ${quoted}`, "/dev/null"];
+  }
+
+  async step(step: Step): Promise<void> {
+    if ("ctr" in step && step.ctr.includes("$IMAGE")) this.#image = await this.containerd.image();
+    if ("ctr" in step) return await this.#ctr(step);
+    if ("host" in step) return await this.#host(step);
+    if ("join" in step) return await this.#join(step.join);
+    if ("signal" in step) {
+      this.#background.get(step.to)?.running.child.kill(step.signal);
+      return;
+    }
+    if ("restart" in step) {
+      const { meanwhile } = step;
+      return await this.containerd.restart(step.restart, async () => {
+        if (meanwhile !== undefined) await this.#host(meanwhile);
+      });
+    }
+    const { event } = step;
+    if (step.vigilOnly === true && this.runtime === stockRuntime) return;
+    const name = this.#fill(step.of ?? "$ID");
+    const fits = (text: string) => (typeof event === "string" ? text === event : event.test(text));
+    await this.containerd.events.until(
+      `${event} of ${name}`,
+      (record) => containerOf(record) === name && fits(gist(record, name)),
+    );
+  }
+
+  async #ctr(step: CtrStep): Promise<void> {
+    const { stdin } = step;
+    const running = startCommand(this.#argv(step), {
+      env: this.containerd.env,
+      ...(stdin === undefined ? {} : { stdin: typeof stdin === "string" ? stdin : stdin() }),
+    });
+    if (step.background === undefined) this.#see(step, await running.result);
+    else this.#background.set(step.background, { step, running });
+  }
+
+  async #join(name: string): Promise<void> {
+    const entry = this.#background.get(name);
+    if (entry === undefined) throw new Error(`nothing named ${name} runs in the background`);
+    this.#background.delete(name);
+    this.#see(entry.step, await entry.running.result);
+  }
+
+  async #host(step: HostStep): Promise<void> {
+    const argv = step.host.map((arg) => this.#fill(arg));
+    const { until } = step;
+    const result =
+      until === undefined
+        ? await runCommand(argv)
+        : await eventually(`${argv.join(" ")} prints ${until}`, async () => {
+            const seen = await runCommand(argv);
+            return until.test(seen.stdout.toString()) ? seen : undefined;
+          });
+    this.#see({ ctr: step.host, ...step }, result);
+  }
+
+  #see(step: CtrStep, result: CommandResult): void {
+    const label = `step ${this.steps.length + 1}`;
+    const { namespace, base, rootfs } = this.containerd;
+    const replacements: Replacement[] = [
+      [this.dir, "<BASE>"],
+      [rootfs, "<ROOTFS>"],
+      [base, "<CONTAINERD>"],
+      [this.id, "<ID>"],
+      [namespace, "<NS>"],
+      [this.runtime, "<RUNTIME>"],
+    ];
+    const text = (output: Buffer) =>
+      output.length > largeOutput
+        ? `${output.length} bytes, sha256 ${createHash("sha256").update(output).digest("hex")}`
+        : normalise(output.toString(), replacements);
+    const plain = text(result.stdout);
+    const stdout = step.mask === undefined ? plain : plain.replace(step.mask, "N");
+    const stderr = text(result.stderr);
+    const demand = (good: boolean, what: string) => {
+      if (!good) this.broken.push(`${label} (${step.ctr.join(" ")}): ${what}; stdout: ${stdout} stderr: ${stderr}`);
+    };
+    const { code = 0, err, out } = this.runtime === stockRuntime ? step : { ...step, ...step.vigil };
+    demand(code === "any" || result.code === code, `exit status ${result.code}, not ${code}`);
+    demand(out === undefined || out.test(stdout), `stdout is not like ${out}`);
+    demand(err === undefined || err.test(stderr), `stderr is not like ${err}`);
+    this.steps.push({ label, code: result.code, stdout, stderr: step.errors === "kind" ? errorKind(stderr) : stderr });
+  }
+
+  async abandon(): Promise<void> {
+    for (const { running } of this.#background.values()) {
+      running.child.kill("SIGKILL");
+      await running.result;
+    }
+    for (const id of [this.id, `${this.id}-b`]) {
+      await this.containerd.ctr(["task", "delete", "--force", id]);
+      await this.containerd.ctr(["container", "delete", id]);
+    }
+  }
+}
+
+export async function play(containerd: Containerd, runtime: string, scenario: Scenario, id: string): Promise<Seen> {
+  const dir = join(containerd.base, id);
+  await mkdir(dir);
+  const socketsOf = (name: string) => shimSocket(containerd.socket, containerd.namespace, name);
+  const owner = { marks: [containerd.base, containerd.namespace, socketsOf(id), socketsOf(`${id}-b`)] };
+  const before = await takeSnapshot(owner);
+  const player = new Player(containerd, runtime, id, dir);
+  try {
+    for (const step of scenario.steps) await player.step(step);
+  } catch (error) {
+    player.broken.push(error instanceof Error ? error.message : String(error));
+    await player.abandon();
+  }
+  const broken = [...player.broken];
+  const lost = await lostDeletes(containerd, id);
+  await containerd.settled();
+  const left = await leftSince(before, owner);
+  if (left.length > 0) await player.abandon();
+  await rm(dir, { recursive: true });
+  return { steps: player.steps, events: eventsOf(containerd, id), left: left.map((entry) => entry.replaceAll(id, "<ID>")), lost, broken };
+}
+
+/** The shim publishes a task's delete after it answered, so it may come late; the stock shim sometimes loses it. */
+async function lostDeletes(containerd: Containerd, id: string): Promise<string[]> {
+  const lost: string[] = [];
+  for (const name of [id, `${id}-b`]) {
+    const count = (topic: string) => containerd.events.ofContainer(name).filter((event) => event.topic === topic).length;
+    const complete = () => count("/tasks/delete") >= count("/tasks/create");
+    if (complete()) continue;
+    const whole = containerd.events.until(`/tasks/delete of ${name}`, complete, seconds(2));
+    await whole.catch(() => lost.push(name.replace(id, "<ID>")));
+  }
+  return lost;
+}
+
+export function eventsOf(containerd: Containerd, id: string): Record<string, string[]> {
+  const seen: Record<string, string[]> = {};
+  for (const event of containerd.events.records) {
+    const name = containerOf(event);
+    if (name === undefined || !event.topic.startsWith("/tasks/")) continue;
+    if (name !== id && !name.startsWith(`${id}-`)) continue;
+    const key = name.replace(id, "<ID>");
+    seen[key] = [...(seen[key] ?? []), gist(event, name)];
+  }
+  return seen;
+}

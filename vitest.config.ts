@@ -1,0 +1,41 @@
+import { defineConfig } from "vitest/config";
+
+// unit: any user, no kernel features. system: root, real cgroups and namespaces. e2e: a whole container manager.
+// The last two share the machine's cgroups and mounts, so their files run one after the other.
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts", "test/contract/**/*.test.ts"],
+        },
+      },
+      {
+        test: {
+          name: "system",
+          include: ["test/system/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+    ],
+    coverage: {
+      provider: "v8",
+      include: ["src/**/*.ts"],
+      exclude: ["src/gen/**"],
+      reporter: ["text-summary", "html"],
+      reportsDirectory: "coverage",
+    },
+  },
+});
