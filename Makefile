@@ -43,15 +43,15 @@ native: $(BINARIES)
 
 $(B)/obj/%.o: native/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(HARDENING) -c $< -o $@
+	@echo "  CC      $<"; $(CC) $(CFLAGS) $(HARDENING) -c $< -o $@
 
 $(B)/asan/obj/%.o: native/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SANITIZE) -c $< -o $@
+	@echo "  CC asan $<"; $(CC) $(CFLAGS) $(SANITIZE) -c $< -o $@
 
 $(B)/obj/libvigil/%.o $(B)/obj/pic/%.o: native/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -fPIC -c $< -o $@
+	@echo "  CC pic  $<"; $(CC) $(CFLAGS) -fPIC -c $< -o $@
 
 $(B)/obj/vigil.a: $(OBJECTS)
 	@rm -f $@
@@ -63,24 +63,24 @@ $(B)/asan/obj/vigil.a: $(ASAN_OBJECTS)
 
 $(LIB)/vigil-core: $(B)/obj/core/main.o $(B)/obj/vigil.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ -o $@
+	@echo "  LD      $@"; $(CC) $(LDFLAGS) $^ -o $@
 
 $(B)/bin/containerd-shim-vigil-v1: $(B)/obj/launcher/main.o $(B)/obj/vigil.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ -o $@
+	@echo "  LD      $@"; $(CC) $(LDFLAGS) $^ -o $@
 
 $(LIB)/libvigil.so: $(patsubst native/%.c,$(B)/obj/pic/%.o,$(FACE) native/lib/wire.c)
 	@mkdir -p $(@D)
-	$(CC) -shared -Wl,-z,relro,-z,now -Wl,--gc-sections $^ -o $@
+	@echo "  LD      $@"; $(CC) -shared -Wl,-z,relro,-z,now -Wl,--gc-sections $^ -o $@
 
 # The same programs with AddressSanitizer and UndefinedBehaviorSanitizer, in the same shape: point VIGIL_LIBDIR at them.
 $(B)/asan/lib/vigil/vigil-core: $(B)/asan/obj/core/main.o $(B)/asan/obj/vigil.a
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) $^ -o $@
+	@echo "  LD asan $@"; $(CC) $(SANITIZE) $^ -o $@
 
 $(B)/asan/test/%: native/test/%.c $(B)/asan/obj/vigil.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SANITIZE) $< $(B)/asan/obj/vigil.a -o $@
+	@echo "  LD asan $@"; $(CC) $(CFLAGS) $(SANITIZE) $< $(B)/asan/obj/vigil.a -o $@
 
 $(B)/fuzz/%: native/test/%.c $(SOURCES)
 	@mkdir -p $(@D)

@@ -24,9 +24,6 @@ void vg_daemon_doom(struct vg_core *core, const char *reason) {
                 return;
         vg_log(&core->log, VG_LOG_WARNING, "daemon killed", "reason", reason, NULL);
         snprintf(d->doom, sizeof d->doom, "%s", reason);
-        if (d->state == VG_DAEMON_READY)
-                d->early_deaths = 0;
-        d->spoke |= d->state == VG_DAEMON_READY;
         d->state = VG_DAEMON_DOOMED;
         vg_timer_cancel(&d->boot);
         vg_timer_cancel(&d->hang);
@@ -37,6 +34,7 @@ void vg_daemon_doom(struct vg_core *core, const char *reason) {
 
 static int channel_record(void *owner, const struct vg_record_header *header, struct vg_bytes payload) {
         struct vg_core *core = owner;
+        core->daemon.spoke = true;
         return vg_command_run(core, header, payload);
 }
 
@@ -134,7 +132,7 @@ void vg_daemon_start(struct vg_core *core) {
         if (d->state != VG_DAEMON_NONE)
                 return;
         d->doom[0] = 0;
-        d->spoke = false;
+        d->spoke = d->was_ready = false;
         d->receipts = (struct vg_receipts){0};
         int r = vg_daemon_spawn(&core->config, core->log.fd, &d->process);
         if (r < 0) {
@@ -194,6 +192,7 @@ void vg_daemon_ready(struct vg_core *core) {
         if (d->state != VG_DAEMON_BOOTING)
                 return;
         d->state = VG_DAEMON_READY;
+        d->was_ready = true;
         d->early_deaths = 0;
         vg_timer_cancel(&d->boot);
         vg_core_available(core);
@@ -206,7 +205,6 @@ void vg_daemon_ready(struct vg_core *core) {
 
 void vg_daemon_receipt(struct vg_core *core, uint64_t number) {
         struct vg_daemon *d = &core->daemon;
-        d->spoke = true;
         vg_receipts_acknowledge(&d->receipts, number);
         watch_receipts(core);
         vg_requests_receipt(core, number);
@@ -241,8 +239,7 @@ void vg_daemon_died(struct vg_core *core, int wait_status) {
         struct vg_daemon *d = &core->daemon;
         if (d->state != VG_DAEMON_DOOMED)
                 vg_channel_read_rest(&d->channel);
-        bool early = d->state == VG_DAEMON_BOOTING || (d->state == VG_DAEMON_DOOMED && !d->spoke);
-        bool blame = d->spoke || d->state == VG_DAEMON_READY;
+        bool early = !d->was_ready, blame = d->spoke;
         char how[256], pid[16];
         describe_end(d, wait_status, how);
         snprintf(pid, sizeof pid, "%d", (int)d->process.pid);

@@ -29,7 +29,8 @@ struct vg_daemon {
         struct vg_receipts receipts;
         struct vg_timer boot, hang, start;
         uint32_t epoch, early_deaths;
-        bool spoke; /* it has taken something of the hand-over: from then on a request may have killed it */
+        bool was_ready;
+        bool spoke; /* it has said something, so it reads: from then on a request may have killed it */
         char doom[128]; /* why we killed it */
 };
 

@@ -29,6 +29,10 @@ static void kept_free(struct vg_core *core, struct vg_kept *k) {
         free(k);
 }
 
+void vg_kept_forget(struct vg_core *core, struct vg_kept *kept) {
+        kept_free(core, kept);
+}
+
 static void kept_answer(struct vg_core *core, struct vg_kept *k) {
         struct vg_result result = {.status = k->status, .op = k->op, .message = k->message, .data = {k->data, k->size}};
         for (; k->asked > 0; k->asked--)

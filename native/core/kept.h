@@ -44,6 +44,8 @@ struct vg_keep {
 /* 0: new, the command is to be done and ended with vg_kept_done(). 1: it runs or is done; the answer is or will be given. */
 int vg_kept_begin(struct vg_core *core, const char *key, struct vg_kept **ret_kept);
 void vg_kept_done(struct vg_core *core, struct vg_kept *kept, const struct vg_result *result);
+/* The command was malformed: as if it had never been given. */
+void vg_kept_forget(struct vg_core *core, struct vg_kept *kept);
 /* The request `key` is over: its results and those of its steps go. */
 void vg_kept_drop(struct vg_core *core, const char *key);
 void vg_keep_done(struct vg_core *core);

@@ -73,6 +73,17 @@ int vg_mount_on(int proc, const char *source, int source_fd, int target, const c
         return status;
 }
 
+int vg_mount_from(int directory, const char *source, int target, const char *type, uint64_t flags, const char *data) {
+        char to[sizeof("/proc/") + FD_PATH_SIZE] = "/proc/";
+        fd_path(to + strlen(to), target);
+        if (directory >= 0 && fchdir(directory) < 0)
+                return -errno;
+        int status = mount(source, to, type, (unsigned long)flags, data) < 0 ? -errno : 0;
+        if (directory >= 0 && chdir("/") < 0 && status == 0)
+                status = -errno;
+        return status;
+}
+
 int vg_unmount_from(int proc, int target, int flags) {
         char path[FD_PATH_SIZE];
         fd_path(path, target);

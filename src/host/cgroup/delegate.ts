@@ -19,8 +19,10 @@ function enabling(directory: string, missing: readonly string[], needed: Readonl
   const file = `${directory}/cgroup.subtree_control`;
   const enable = (names: readonly string[]): Op =>
     withHint(write(file, names.map((name) => `+${name}`).join(" ")), internalProcesses);
-  const musts = missing.filter((name) => needed.has(name));
-  const others = missing.filter((name) => !needed.has(name));
+  // Memory is watched whether it is limited or not.
+  const isMust = (name: string): boolean => needed.has(name) || name === "memory";
+  const musts = missing.filter(isMust);
+  const others = missing.filter((name) => !isMust(name));
   // One write is all or nothing: after it those that matter, then each of the others for itself.
   return [
     ...(others.length > 0 ? [optional(enable(missing))] : []),

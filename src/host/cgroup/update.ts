@@ -11,6 +11,11 @@ export interface CgroupUpdate {
   readonly undo: Op[];
 }
 
+// One line a write; an empty one too, as write(2) of no bytes never reaches the file.
+function linesOf(text: string | undefined): string[] {
+  return text === undefined ? [] : text.trimEnd().split("\n").map((line) => line || "\n");
+}
+
 /** New limits for a container's cgroups. Device rules stay as they are: they are part of the container's make. */
 export function planCgroupUpdate(placement: Placement, resources: Resources, context: ResourceContext): CgroupUpdate {
   const writes = resourceWrites(placement, resources, context);
@@ -19,6 +24,6 @@ export function planCgroupUpdate(placement: Placement, resources: Resources, con
     script: writes.map(writeOp),
     undo: [...before]
       .reverse()
-      .flatMap(([path, text]) => (text?.trimEnd().split("\n") ?? []).map((line) => optional(write(path, line)))),
+      .flatMap(([path, text]) => linesOf(text).map((line) => optional(write(path, line)))),
   };
 }

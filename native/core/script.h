@@ -1,0 +1,28 @@
+/* VG_CMD_SCRIPT: host ops in a helper of their own. */
+#ifndef VG_SCRIPT_H
+#define VG_SCRIPT_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "lib/wire.h"
+
+struct vg_core;
+struct vg_kept;
+struct vg_script;
+
+struct vg_scripts {
+        LIST_HEAD(, vg_script) list;
+        size_t count;
+};
+
+/* Running at once; beyond it a script gets -EAGAIN. */
+#define VG_SCRIPTS_MAX 256
+
+int vg_script_start(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);
+/* True when the pid is a script's helper, which has died and is reaped. */
+bool vg_script_reaped(struct vg_core *core, pid_t pid, int wait_status);
+void vg_scripts_done(struct vg_core *core);
+
+#endif

@@ -1,0 +1,242 @@
+import { VigilError } from "../../base/errors.js";
+import type { Fact } from "../../task/facts.js";
+import type { Birth, Ops } from "./birth.js";
+import type { Channel } from "./channel.js";
+import { type CoreCommands, CoreError } from "./commands.js";
+import { encodeBirth } from "./encode-birth.js";
+import {
+  abiVersion,
+  type CoreRecord,
+  decodeRecord,
+  type Hello,
+  type RequestRecord,
+  type ResultRecord,
+  recordMax,
+} from "./records.js";
+import { Writer } from "./writer.js";
+
+/** enum vg_command */
+const commands = {
+  ready: 64,
+  receipt: 65,
+  begin: 66,
+  park: 67,
+  hold: 68,
+  birth: 69,
+  script: 70,
+  start: 71,
+  signal: 72,
+  resize: 73,
+  closeStdin: 74,
+  drain: 75,
+  forget: 76,
+  commit: 77,
+  delivered: 78,
+  shutdown: 79,
+  reply: 80,
+} as const;
+
+/** What the core tells: facts and requests in the order in which they happened. */
+export interface CoreEvents {
+  hello(hello: Hello): void;
+  state(container: string, blob: Uint8Array): void;
+  kept(key: string, reply: Uint8Array): void;
+  outbox(seq: bigint, fact: bigint, entry: Uint8Array): void;
+  fact(fact: Fact): void;
+  request(request: RequestRecord): void;
+  synced(): void;
+  closed(connection: bigint): void;
+  connection(tag: bigint): void;
+  terminate(signal: number): void;
+  /** What one read of the socket brought has been handed out. */
+  batch(): void;
+}
+
+export interface CoreCommit {
+  readonly key: string;
+  /** Null: the container is forgotten. */
+  readonly states: readonly { readonly container: string; readonly blob: Uint8Array | null }[];
+  readonly outbox: readonly { readonly fact: bigint; readonly entry: Uint8Array }[];
+  readonly factsThrough: bigint;
+  readonly reply?: Uint8Array;
+  readonly finished: boolean;
+}
+
+const nothing = new Uint8Array(0);
+
+interface Pending {
+  resolve(data: Uint8Array): void;
+  reject(error: Error): void;
+}
+
+/** The daemon's end of the contract: commands down, with their results as promises; everything else as CoreEvents. */
+export class Core implements CoreCommands {
+  readonly #channel: Channel;
+  readonly #events: CoreEvents;
+  readonly #results = new Map<string, Pending[]>();
+  /** COMMITTED answers come in the order of the commits. */
+  readonly #commits: { readonly key: string; resolve(firstSeq: bigint): void }[] = [];
+  #epoch = 0;
+
+  constructor(channel: Channel, events: CoreEvents) {
+    this.#channel = channel;
+    this.#events = events;
+  }
+
+  /** One record of the channel. Throws on a broken protocol: the caller ends the daemon. */
+  take(type: number, payload: Uint8Array): void {
+    this.#hand(decodeRecord(type, payload));
+  }
+
+  /** The end of a batch: everything up to `number` has been handed on. */
+  settle(number: bigint): void {
+    this.#events.batch();
+    this.#send(commands.receipt, new Writer().u64(number));
+  }
+
+  birth(key: string, birth: Birth): Promise<number> {
+    const payload = new Writer().str(key).raw(encodeBirth(birth));
+    return this.#command(commands.birth, key, payload).then((data) => Buffer.from(data).readUInt32LE(0));
+  }
+
+  async script(key: string, ops: Ops, options: { readonly undo: boolean }): Promise<void> {
+    await this.#command(commands.script, key, new Writer().str(key).bytes(ops).bool(options.undo));
+  }
+
+  async start(key: string, container: string): Promise<void> {
+    await this.#command(commands.start, key, new Writer().str(key).str(container));
+  }
+
+  async signal(key: string, container: string, exec: string, signal: number): Promise<void> {
+    await this.#command(commands.signal, key, new Writer().str(key).str(container).str(exec).u32(signal));
+  }
+
+  async resize(key: string, container: string, exec: string, columns: number, rows: number): Promise<void> {
+    const payload = new Writer().str(key).str(container).str(exec).u16(columns).u16(rows);
+    await this.#command(commands.resize, key, payload);
+  }
+
+  async closeStdin(key: string, container: string, exec: string): Promise<void> {
+    await this.#command(commands.closeStdin, key, new Writer().str(key).str(container).str(exec));
+  }
+
+  async drain(key: string, container: string, exec: string, timeoutMs: number): Promise<void> {
+    await this.#command(commands.drain, key, new Writer().str(key).str(container).str(exec).u32(timeoutMs));
+  }
+
+  async forget(key: string, container: string, exec: string): Promise<void> {
+    await this.#command(commands.forget, key, new Writer().str(key).str(container).str(exec));
+  }
+
+  ready(): void {
+    this.#send(commands.ready, new Writer().u32(abiVersion));
+  }
+
+  begin(key: string): void {
+    this.#send(commands.begin, new Writer().str(key));
+  }
+
+  park(key: string): void {
+    this.#send(commands.park, new Writer().str(key));
+  }
+
+  hold(key: string, data: Uint8Array): void {
+    this.#send(commands.hold, new Writer().str(key).bytes(data));
+  }
+
+  /** Resolves with the number of the first outbox entry, once it is all on disk. */
+  commit(commit: CoreCommit): Promise<bigint> {
+    const payload = new Writer()
+      .str(commit.key)
+      .list(commit.states, (w, s) => w.str(s.container).bool(s.blob !== null).bytes(s.blob ?? nothing))
+      .list(commit.outbox, (w, entry) => w.u64(entry.fact).bytes(entry.entry))
+      .u64(commit.factsThrough)
+      .bool(commit.reply !== undefined)
+      .bytes(commit.reply ?? nothing)
+      .bool(commit.finished)
+      .finish();
+    if (payload.length > recordMax) {
+      return Promise.reject(new VigilError("resource_exhausted", `a state change of ${payload.length} bytes`));
+    }
+    return new Promise((resolve) => {
+      this.#commits.push({ key: commit.key, resolve });
+      this.#channel.send(commands.commit, this.#epoch, payload);
+    });
+  }
+
+  delivered(seq: bigint): void {
+    this.#send(commands.delivered, new Writer().u64(seq));
+  }
+
+  shutdown(): void {
+    this.#send(commands.shutdown, new Writer());
+  }
+
+  reply(key: string, reply: Uint8Array): void {
+    this.#send(commands.reply, new Writer().str(key).bytes(reply));
+  }
+
+  #send(command: number, payload: Writer): void {
+    this.#channel.send(command, this.#epoch, payload.finish());
+  }
+
+  #command(command: number, key: string, payload: Writer): Promise<Uint8Array> {
+    const bytes = payload.finish();
+    if (bytes.length > recordMax) {
+      return Promise.reject(new VigilError("resource_exhausted", `a command of ${bytes.length} bytes`));
+    }
+    return new Promise((resolve, reject) => {
+      const pending = this.#results.get(key);
+      if (pending) pending.push({ resolve, reject });
+      else this.#results.set(key, [{ resolve, reject }]);
+      this.#channel.send(command, this.#epoch, bytes);
+    });
+  }
+
+  #hand(record: CoreRecord): void {
+    switch (record.kind) {
+      case "hello":
+        if (record.abi !== abiVersion) throw new VigilError("internal", `core of ABI ${record.abi}, daemon of ${abiVersion}`);
+        this.#epoch = record.epoch;
+        return this.#events.hello(record);
+      case "state":
+        return this.#events.state(record.container, record.blob);
+      case "kept":
+        return this.#events.kept(record.key, record.reply);
+      case "outbox":
+        return this.#events.outbox(record.seq, record.fact, record.entry);
+      case "fact":
+        return this.#events.fact(record.fact);
+      case "request":
+        return this.#events.request(record);
+      case "synced":
+        return this.#events.synced();
+      case "result":
+        return this.#settleResult(record);
+      case "closed":
+        return this.#events.closed(record.connection);
+      case "connection":
+        return this.#events.connection(record.tag);
+      case "committed":
+        return this.#settleCommit(record.key, record.firstSeq);
+      case "terminate":
+        return this.#events.terminate(record.signal);
+    }
+  }
+
+  #settleResult(record: ResultRecord): void {
+    // Nobody waits: a second answer to a command that was given twice with one key. It says the same.
+    const pending = this.#results.get(record.key) ?? [];
+    this.#results.delete(record.key);
+    for (const { resolve, reject } of pending) {
+      if (record.status === 0) resolve(record.data);
+      else reject(new CoreError(-record.status, record.op, record.message));
+    }
+  }
+
+  #settleCommit(key: string, firstSeq: bigint): void {
+    const commit = this.#commits.shift();
+    if (commit?.key !== key) throw new VigilError("internal", `the core answered commit ${key}, not ${commit?.key ?? "any"}`);
+    commit.resolve(firstSeq);
+  }
+}

@@ -1,0 +1,61 @@
+import {
+  capabilities,
+  cwd,
+  exec,
+  find,
+  newKeyring,
+  noNewPrivs,
+  type Op,
+  oomScoreAdj,
+  optional,
+  seccomp,
+  umask,
+  user,
+  waitStart,
+} from "../core/ops.js";
+import type { ProcessSpec } from "../oci/process.js";
+import { planCapabilities } from "./capabilities.js";
+import { planRlimits } from "./rlimits.js";
+import type { SeccompFilter } from "./seccomp.js";
+
+export interface ProcessSurroundings {
+  /** JSON path of the process, for messages. */
+  readonly path: string;
+  /** Name of the session keyring; empty: stay in the one there is. */
+  readonly keyring: string;
+  readonly seccomp: SeccompFilter | undefined;
+  readonly lastCapability: number;
+  /** An init waits for Start. */
+  readonly waits: boolean;
+  readonly warn: (message: string) => void;
+}
+
+/** The last steps of a process before it is the container's: what it gives up, and its execve. */
+export function planProcess(process: ProcessSpec, surroundings: ProcessSurroundings): Op[] {
+  const { path, keyring, lastCapability, waits, warn } = surroundings;
+  const { sets, ignored } = planCapabilities(process.capabilities, lastCapability);
+  if (ignored.length > 0) warn(`${path}.capabilities: unknown here and left out: ${ignored.join(", ")}`);
+  const { uid, gid, additionalGids } = process.user;
+  const filter = surroundings.seccomp ? [seccomp(surroundings.seccomp.program, surroundings.seccomp.flags)] : [];
+  // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it must come before the capabilities go (seccomp(2)); with it, it
+  // comes last, so that it need not allow what is done here.
+  const early = process.noNewPrivileges ? [] : filter;
+  const late = process.noNewPrivileges ? filter : [];
+  return [
+    ...(keyring === "" ? [] : [newKeyring(keyring)]),
+    ...planRlimits(process.rlimits, path),
+    ...(process.oomScoreAdj === undefined ? [] : [oomScoreAdj(process.oomScoreAdj)]),
+    ...(process.noNewPrivileges ? [noNewPrivs()] : []),
+    ...early,
+    ...(process.user.umask === undefined ? [] : [umask(process.user.umask)]),
+    // Root may enter what the user may not, and on a network file system it is the other way round.
+    optional(cwd(process.cwd)),
+    user(uid, gid, additionalGids),
+    cwd(process.cwd),
+    capabilities(sets),
+    find(process.args, process.env),
+    ...(waits ? [waitStart()] : []),
+    ...late,
+    exec(process.args, process.env),
+  ];
+}

@@ -1,0 +1,55 @@
+import { statSync } from "node:fs";
+import { VigilError } from "../../base/errors.js";
+import { type Op, sysctl } from "../core/ops.js";
+import { refuse } from "../oci/check.js";
+import type { LinuxSpec } from "../oci/spec.js";
+import type { NamespacePlan } from "./plan-namespaces.js";
+
+/** namespaces(7), ipc_namespaces(7): what an IPC namespace has of its own besides fs.mqueue. */
+const ipcSysctls: ReadonlySet<string> = new Set([
+  "kernel.msgmax",
+  "kernel.msgmnb",
+  "kernel.msgmni",
+  "kernel.sem",
+  "kernel.shmall",
+  "kernel.shmmax",
+  "kernel.shmmni",
+  "kernel.shm_rmid_forced",
+]);
+
+// With a slash first the slashes separate and dots are part of names ("net/ipv4/conf/eth0.1/..."), sysctl.d(5).
+function withDots(key: string): string {
+  const separator = /[./]/.exec(key)?.[0];
+  return separator === "/" ? key.replace(/[./]/g, (c) => (c === "/" ? "." : "/")) : key;
+}
+
+function isHostNetwork(namespaces: NamespacePlan): boolean {
+  if (!namespaces.has("network")) return true;
+  const path = namespaces.pathOf("network");
+  if (path === undefined) return false;
+  const joined = statSync(path, { throwIfNoEntry: false });
+  const own = statSync("/proc/self/ns/net");
+  return joined?.ino === own.ino && joined.dev === own.dev;
+}
+
+/** A setting that the kernel does not keep per namespace would change the host: refused as runc refuses it. */
+export function planSysctls(sysctls: LinuxSpec["sysctl"], namespaces: NamespacePlan): Op[] {
+  return [...sysctls].map(([key, value]) => {
+    const at = `config.json: linux.sysctl[${JSON.stringify(key)}]`;
+    const forbid = (why: string): never => {
+      throw new VigilError("invalid_argument", `${at}: ${why}`);
+    };
+    const name = withDots(key);
+    if (name.includes("..") || name.startsWith(".")) refuse(at, "is not the name of a setting");
+    if (ipcSysctls.has(name) || name.startsWith("fs.mqueue.")) {
+      if (!namespaces.has("ipc")) forbid("is not allowed in the host's IPC namespace");
+    } else if (name.startsWith("net.")) {
+      if (isHostNetwork(namespaces)) forbid("is not allowed in the host's network namespace");
+    } else if (name === "kernel.hostname") {
+      forbid("conflicts with hostname");
+    } else if (name !== "kernel.domainname" || !namespaces.has("uts")) {
+      forbid("is not in a namespace of its own");
+    }
+    return sysctl(key, value);
+  });
+}
