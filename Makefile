@@ -1,150 +1,237 @@
-# vigil: `make help` lists what can be asked for.
-PREFIX ?= /usr/local
+# vigil: `make` lists the targets. Everything built is below build/, laid out as it is installed.
+
+PREFIX  ?= /usr/local
 DESTDIR ?=
-CC ?= gcc
-VERSION := $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' package.json)
-
-B := build
-LIB := $(B)/lib/vigil
-LIBDIR ?= $(PREFIX)/lib/vigil
-
-WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wno-format-truncation
-HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
-CFLAGS := -std=gnu11 -O2 -g -D_GNU_SOURCE $(WARNINGS) -fvisibility=hidden -ffunction-sections -fdata-sections -MMD -MP \
-	-Inative/include -Inative -DVG_VERSION='"$(VERSION)"' -DVG_LIBDIR='"$(LIBDIR)"'
-LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections
-SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-
-PARTS := lib io oom runtime core launcher
-SOURCES := $(filter-out %/main.c,$(foreach part,$(PARTS),$(wildcard native/$(part)/*.c)))
-OBJECTS := $(SOURCES:native/%.c=$(B)/obj/%.o)
-ASAN_OBJECTS := $(SOURCES:native/%.c=$(B)/asan/obj/%.o)
-FACE := $(wildcard native/libvigil/*.c)
-NATIVE_TESTS := $(patsubst native/test/%.c,$(B)/asan/test/%,$(wildcard native/test/test_*.c))
-FUZZERS := $(patsubst native/test/%.c,$(B)/fuzz/%,$(wildcard native/test/fuzz_*.c))
-TYPESCRIPT := $(shell find src -name '*.ts' 2>/dev/null)
-
-BINARIES := $(B)/bin/containerd-shim-vigil-v1 $(LIB)/vigil-core $(LIB)/libvigil.so
-BUNDLES := $(LIB)/daemon.js $(LIB)/cli.js $(LIB)/boot.cjs $(B)/bin/vigil
+NODE    ?= node
+JOBS    ?= $(shell nproc)
+# Seconds that `make fuzz` gives each fuzzer.
+FUZZ_SECONDS ?= 30
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup build native check format test test-unit test-native test-root test-vm e2e bench run fuzz proto clean install uninstall
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(JOBS)
+endif
 
-help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+VERSION := $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
+BIN     := build/bin
+LIB     := build/lib/vigil
 
-setup: ## install what building and testing need (npm packages, Debian packages by name), make the busybox rootfs
+# What `make install` places and `make uninstall` removes, below PREFIX.
+PROGRAMS  := bin/vigil bin/containerd-shim-vigil-v1 lib/vigil/vigil-core
+LIBRARIES := lib/vigil/libvigil.so lib/vigil/koffi.node
+SCRIPTS   := lib/vigil/boot.cjs lib/vigil/daemon.js lib/vigil/cli.js lib/vigil/THIRD-PARTY-LICENSES
+CACHES    := lib/vigil/daemon.cache lib/vigil/cli.cache
+ROOTFS    := lib/vigil/rootfs
+
+# ---------------------------------------------------------------------------------------------------------------- help
+
+.PHONY: help
+help: ## Lists the targets
+	@sed -n 's/^\([a-z][a-z0-9-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
+
+.PHONY: setup
+setup: ## Installs what is missing: npm packages, and as root Debian packages
 	@tools/setup.sh
 
-build: native $(BUNDLES) $(LIB)/rootfs/bin/busybox ## compile the C programs and bundle the TypeScript into build/
+# --------------------------------------------------------------------------------------------------------------- build
 
-native: $(BINARIES)
+.PHONY: build
+build: native bundles ## Builds everything below build/
 
-$(B)/obj/%.o: native/%.c Makefile
-	@mkdir -p $(@D)
-	@echo "  CC      $<"; $(CC) $(CFLAGS) $(HARDENING) -c $< -o $@
+CC       ?= gcc
+CPPFLAGS += -D_GNU_SOURCE -DVG_VERSION='"$(VERSION)"' -DVG_LIBDIR='"$(PREFIX)/lib/vigil"' -Inative -Inative/include
+WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-format-truncation
+# One set of objects for programs and library, hence -fPIC throughout.
+COMMON   := -std=gnu11 -g -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections $(WARNINGS)
+HARDENED := -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+CHECKED  := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+RELRO    := -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--gc-sections
 
-$(B)/asan/obj/%.o: native/%.c Makefile
-	@mkdir -p $(@D)
-	@echo "  CC asan $<"; $(CC) $(CFLAGS) $(SANITIZE) -c $< -o $@
+# One short line a command; V=1 shows the commands.
+say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$@';)
 
-$(B)/obj/libvigil/%.o $(B)/obj/pic/%.o: native/%.c Makefile
-	@mkdir -p $(@D)
-	@echo "  CC pic  $<"; $(CC) $(CFLAGS) -fPIC -c $< -o $@
+# Each folder of native/ is a part; a file named main.c is a program's entry and belongs to that program alone.
+part = $(filter-out %/main.c,$(sort $(foreach name,$(1),$(wildcard native/$(name)/*.c))))
+library_sources  := $(call part,lib libvigil)
+all_parts        := $(call part,core runtime oom io lib launcher libvigil)
+objects = $(patsubst native/%.c,$(1)/%.o,$(2))
 
-$(B)/obj/vigil.a: $(OBJECTS)
+.PHONY: native
+native: $(LIB)/vigil-core $(BIN)/containerd-shim-vigil-v1 $(LIB)/libvigil.so
+
+# An archive, so that a program links only what it uses.
+build/obj/parts.a: $(call objects,build/obj,$(all_parts))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)$(AR) qcs $@ $^
 
-$(B)/asan/obj/vigil.a: $(ASAN_OBJECTS)
-	@rm -f $@
-	$(AR) rcs $@ $^
-
-$(LIB)/vigil-core: $(B)/obj/core/main.o $(B)/obj/vigil.a
+$(LIB)/vigil-core: build/obj/core/main.o build/obj/parts.a
+$(BIN)/containerd-shim-vigil-v1: build/obj/launcher/main.o build/obj/parts.a
+$(LIB)/vigil-core $(BIN)/containerd-shim-vigil-v1:
 	@mkdir -p $(@D)
-	@echo "  LD      $@"; $(CC) $(LDFLAGS) $^ -o $@
+	$(call say,LINK)$(CC) $(CFLAGS) -pie $(RELRO) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(B)/bin/containerd-shim-vigil-v1: $(B)/obj/launcher/main.o $(B)/obj/vigil.a
+$(LIB)/libvigil.so: $(call objects,build/obj,$(library_sources))
 	@mkdir -p $(@D)
-	@echo "  LD      $@"; $(CC) $(LDFLAGS) $^ -o $@
+	$(call say,LINK)$(CC) $(CFLAGS) -shared -Wl,-soname,libvigil.so -Wl,--no-undefined $(RELRO) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(LIB)/libvigil.so: $(patsubst native/%.c,$(B)/obj/pic/%.o,$(FACE) native/lib/wire.c)
+build/obj/%.o: native/%.c
 	@mkdir -p $(@D)
-	@echo "  LD      $@"; $(CC) -shared -Wl,-z,relro,-z,now -Wl,--gc-sections $^ -o $@
+	$(call say,CC)$(CC) $(CPPFLAGS) $(COMMON) $(HARDENED) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# The same programs with AddressSanitizer and UndefinedBehaviorSanitizer, in the same shape: point VIGIL_LIBDIR at them.
-$(B)/asan/lib/vigil/vigil-core: $(B)/asan/obj/core/main.o $(B)/asan/obj/vigil.a
+build/asan/obj/%.o: native/%.c
 	@mkdir -p $(@D)
-	@echo "  LD asan $@"; $(CC) $(SANITIZE) $^ -o $@
+	$(call say,CC)$(CC) $(CPPFLAGS) $(COMMON) $(CHECKED) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/asan/test/%: native/test/%.c $(B)/asan/obj/vigil.a
+# The same programs under the sanitizers, in the same shape; what is not compiled is linked to.
+.PHONY: asan
+asan: build/asan/lib/vigil/vigil-core build/asan/bin/containerd-shim-vigil-v1 bundles
+	@for file in $(LIB)/*; do name=$$(basename $$file); [ $$name = vigil-core ] || ln -sfn ../../../lib/vigil/$$name build/asan/lib/vigil/$$name; done
+
+build/asan/lib/vigil/vigil-core: build/asan/obj/core/main.o build/asan/obj/parts.a
+build/asan/bin/containerd-shim-vigil-v1: build/asan/obj/launcher/main.o build/asan/obj/parts.a
+build/asan/lib/vigil/vigil-core build/asan/bin/containerd-shim-vigil-v1:
 	@mkdir -p $(@D)
-	@echo "  LD asan $@"; $(CC) $(CFLAGS) $(SANITIZE) $< $(B)/asan/obj/vigil.a -o $@
+	$(call say,LINK)$(CC) $(CHECKED) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(B)/fuzz/%: native/test/%.c $(SOURCES)
+# Objects that hold the installation's place or the version are built again when one of these changes.
+placed := $(shell grep -lE 'VG_LIBDIR|VG_VERSION' $(wildcard native/*/*.c) /dev/null)
+$(call objects,build/obj,$(placed)) $(call objects,build/asan/obj,$(placed)): build/placed
+build/placed: FORCE
 	@mkdir -p $(@D)
-	clang -std=gnu11 -O1 -g -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -Inative/include -Inative \
-	  -DVG_VERSION='"$(VERSION)"' -DVG_LIBDIR='"$(LIBDIR)"' $< $(filter-out native/launcher/spawn.c,$(SOURCES)) -o $@
+	@echo '$(PREFIX) $(VERSION)' | cmp -s - $@ || echo '$(PREFIX) $(VERSION)' >$@
+FORCE:
 
-$(LIB)/%.js $(LIB)/%.cjs: tools/bundle.ts package.json tsconfig.json $(TYPESCRIPT)
-	npx tsx tools/bundle.ts
+-include $(shell find build/obj build/asan -name '*.d' 2>/dev/null)
 
-$(B)/bin/vigil: tools/vigil.sh
-	@mkdir -p $(@D)
-	install -m 755 $< $@
+bundle_inputs := $(shell find src -name '*.ts' -o -name '*.cjs') package.json package-lock.json tools/bundle.mjs
 
-# What `vigil run` runs in when no rootfs is given: busybox and its links.
-$(LIB)/rootfs/bin/busybox: tools/rootfs.sh
-	@tools/rootfs.sh $(LIB)/rootfs
+.PHONY: bundles
+bundles: $(addprefix build/,$(SCRIPTS) $(CACHES)) $(LIB)/koffi.node $(BIN)/vigil $(LIB)/rootfs/.complete
 
-check: ## formatting, lint, types, and a C build with every warning an error
-	npx biome check .
-	npx tsc -p tsconfig.json
-	@$(MAKE) --no-print-directory native
+$(LIB)/%.js: $(bundle_inputs)
+	$(call say,MAKE)$(NODE) tools/bundle.mjs $* $@ build/bundled/$*.json
+$(LIB)/THIRD-PARTY-LICENSES: $(LIB)/daemon.js $(LIB)/cli.js
+	$(call say,MAKE)$(NODE) tools/licenses.mjs $@ build/bundled/daemon.json build/bundled/cli.json
+$(LIB)/koffi.node: package-lock.json tools/koffi.mjs
+	$(call say,MAKE)$(NODE) tools/koffi.mjs $@
+$(LIB)/boot.cjs: src/boot.cjs
+	$(call say,COPY)install -D -m 644 $< $@
+$(BIN)/vigil: src/vigil.sh
+	$(call say,COPY)install -D -m 755 $< $@
+# A code cache holds what a warmed run has compiled. It suits one version of node; another one ignores it.
+$(LIB)/%.cache: $(LIB)/%.js $(LIB)/boot.cjs $(LIB)/koffi.node $(LIB)/libvigil.so
+	$(call say,CACHE)$(NODE) $(LIB)/boot.cjs --make-cache $*
+$(LIB)/rootfs/.complete: tools/rootfs.sh
+	$(call say,ROOTFS)tools/rootfs.sh $(@D)
 
-format: ## rewrite files in the project's style
+# --------------------------------------------------------------------------------------------------------------- check
+
+.PHONY: check
+check: ## Formatting, types, lint, generated code up to date, C without warnings
+	npx biome check --error-on-warnings .
+	npx tsc
+	npx buf lint
+	npx buf format --diff --exit-code
+	tools/proto.sh check
+	@if [ -f .clang-format ] && command -v clang-format >/dev/null; then echo clang-format; \
+	    clang-format --dry-run --Werror $(sort $(wildcard native/*/*.c native/*/*.h)); \
+	  else echo "skipped: C formatting (no clang-format on this machine)"; fi
+	$(MAKE) native
+
+.PHONY: format
+format: ## Rewrites files in the project's style
 	npx biome check --write .
+	npx buf format --write
 
-test: build ## everything: unit, contract, native, root, end to end natively and in the VM
-	@test/run.sh
+.PHONY: proto
+proto: ## Generates src/gen from proto/
+	tools/proto.sh write
 
-test-unit: ## unit and contract tests (no root needed)
+# ---------------------------------------------------------------------------------------------------------------- test
+
+.PHONY: test
+test: ## Every test: unit, contract, native, root, manager, virtual machine
+	$(MAKE) setup
+	$(MAKE) build
+	$(MAKE) test-unit
+	$(MAKE) test-root
+	$(MAKE) e2e
+	$(MAKE) test-vm
+
+.PHONY: test-unit
+test-unit: ## Unit, contract and native tests; any user
 	npx vitest run --project unit
+	$(MAKE) test-native
 
-test-native: $(NATIVE_TESTS) ## the C parts alone, with AddressSanitizer and UndefinedBehaviorSanitizer
-	@test/native.sh $(NATIVE_TESTS)
-
-test-root: build $(B)/asan/lib/vigil/vigil-core ## the whole shim on this kernel, without containerd (root)
+.PHONY: test-root
+test-root: build asan ## Tests on this machine's own cgroups and namespaces; root
 	npx vitest run --project system
 
-e2e: build ## real containerd 1.7 and 2.1, vigil beside the stock shim (root)
-	@test/e2e/run.sh
+.PHONY: e2e
+e2e: build ## Real containerd with this shim and with the stock one, side by side; root
+	test/e2e/run.sh
 
-test-vm: build ## the same in a virtual machine with cgroup v2, with and without systemd (root)
-	@test/vm/run.sh
+.PHONY: test-vm
+test-vm: build ## cgroup v2, systemd and podman in a small virtual machine; root
+	test/vm/run.sh
 
-bench: build ## vigil and the stock shim side by side: a table with ratios (root)
-	@test/bench/run.sh
+# Each native/test/test_*.c is a program: exit 0 passed, 77 skipped with the reason printed, anything else failed.
+native_tests   := $(patsubst native/test/%.c,build/asan/test/%,$(sort $(wildcard native/test/test_*.c)))
+native_support := $(filter-out native/test/test_%.c native/test/fuzz_%.c,$(wildcard native/test/*.c))
 
-run: ## the main job: a container is OOM-killed and explains itself (root; sets everything up)
-	@$(MAKE) --no-print-directory setup build
-	@examples/first-oom.sh
+.PHONY: test-native
+test-native: $(native_tests) ## Native tests under the address and undefined-behaviour sanitizers
+	@tools/run-native-tests.sh $(native_tests)
 
-fuzz: $(FUZZERS) ## fuzz the C parsers, FUZZ_RUNS inputs each (clang)
-	@for f in $(FUZZERS); do echo "$$f"; $$f -runs=$${FUZZ_RUNS:-1000000} -max_len=4096 -verbosity=0 || exit 1; done
+# An archive, so that a test links only what it uses.
+build/asan/obj/parts.a: $(call objects,build/asan/obj,$(all_parts) $(native_support))
+	@rm -f $@
+	$(call say,AR)$(AR) qcs $@ $^
+$(native_tests): build/asan/test/%: build/asan/obj/test/%.o build/asan/obj/parts.a
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(CHECKED) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+.SECONDARY: $(call objects,build/asan/obj,$(wildcard native/test/*.c))
 
-proto: ## generate src/gen from proto/
-	npx tsx tools/proto.ts
+# ---------------------------------------------------------------------------------------------------------------- more
 
-clean: ## remove what build made
-	rm -rf $(B)
+.PHONY: bench
+bench: build ## Measures latency, start-up and memory against the stock shim; root
+	test/bench/run.sh
 
-install: ## put vigil under PREFIX (default /usr/local; DESTDIR is honoured)
-	@tools/install.sh "$(DESTDIR)" "$(PREFIX)" "$(CC)"
+.PHONY: run
+run: ## A first out-of-memory kill, explained; root; sets everything up
+	@$(MAKE) --no-print-directory setup
+	@$(MAKE) --no-print-directory build
+	examples/first-oom.sh
 
-uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/vigil $(DESTDIR)$(PREFIX)/bin/containerd-shim-vigil-v1
-	rm -rf $(DESTDIR)$(PREFIX)/lib/vigil
+# libFuzzer comes with clang only.
+fuzzers := $(patsubst native/test/%.c,build/fuzz/bin/%,$(sort $(wildcard native/test/fuzz_*.c)))
+.PHONY: fuzz
+fuzz: $(fuzzers) ## Fuzzes the parsers, FUZZ_SECONDS each
+	@set -e; for fuzzer in $(fuzzers); do name=$$(basename $$fuzzer); echo "== $$name"; mkdir -p build/fuzz/corpus/$$name; \
+	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$name $(wildcard native/test/corpus/$$name); done
+	VIGIL_FUZZ_SECONDS=$(FUZZ_SECONDS) npx vitest run --project unit --passWithNoTests fuzz
+build/fuzz/bin/%: native/test/%.c $(all_parts)
+	@mkdir -p $(@D)
+	@command -v clang >/dev/null || { echo "fuzz: clang is needed (apt-get install clang)" >&2; exit 1; }
+	clang $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $^
 
--include $(OBJECTS:.o=.d) $(ASAN_OBJECTS:.o=.d)
+.PHONY: clean
+clean: ## Removes what was built
+	rm -rf build coverage
+
+.PHONY: install
+install: build ## Installs below PREFIX (/usr/local)
+	cd build && for file in $(PROGRAMS); do install -D -m 755 $$file $(DESTDIR)$(PREFIX)/$$file || exit; done
+	cd build && for file in $(LIBRARIES) $(SCRIPTS); do install -D -m 644 $$file $(DESTDIR)$(PREFIX)/$$file || exit; done
+	for name in daemon cli; do $(NODE) $(DESTDIR)$(PREFIX)/lib/vigil/boot.cjs --make-cache $$name || exit; done
+	@if [ -d $(LIB)/rootfs/bin ]; then rm -rf $(DESTDIR)$(PREFIX)/$(ROOTFS); cp -a $(LIB)/rootfs $(DESTDIR)$(PREFIX)/$(ROOTFS); fi
+	@echo "installed; in containerd's configuration: runtime_type = \"io.containerd.vigil.v1\""
+
+.PHONY: uninstall
+uninstall: ## Removes what install placed; configuration and reports stay
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(PROGRAMS) $(LIBRARIES) $(SCRIPTS) $(CACHES))
+	rm -rf $(DESTDIR)$(PREFIX)/$(ROOTFS)
+	-rmdir $(DESTDIR)$(PREFIX)/lib/vigil 2>/dev/null

@@ -72,8 +72,7 @@ static int derive(struct vg_config *c) {
         int own = snprintf(c->own, sizeof c->own, "%s/cores/%s/%s", run, c->namespace, c->group);
         int dir = snprintf(c->state_dir, sizeof c->state_dir, "%s/%s/%s-%llu", state, c->namespace, c->group,
                            (unsigned long long)c->birth_real);
-        /* Room for the files below them. */
-        return cores + 300 < PATH_MAX && own + 300 < PATH_MAX && dir + 300 < PATH_MAX ? 0 : -ENAMETOOLONG;
+        return cores < VG_DIRECTORY_MAX && own < VG_DIRECTORY_MAX && dir < VG_DIRECTORY_MAX ? 0 : -ENAMETOOLONG;
 }
 
 int vg_config_parse(int argc, char **argv, struct vg_config *ret_config, const char **ret_error) {

@@ -4,16 +4,19 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#define VG_DIRECTORY_MAX 3072 /* leaves room for the names below within PATH_MAX */
 
 struct vg_config {
         const char *namespace, *group, *address, *containerd_binary, *socket, *bundle, *ttrpc_address;
         const char *daemon; /* instead of Node and the bundled daemon; NULL */
         bool debug;
         char libdir[PATH_MAX];
-        char cores[PATH_MAX];     /* RUN/cores/NS: one directory a container */
-        char own[PATH_MAX];       /* RUN/cores/NS/GROUP */
-        char state_dir[PATH_MAX]; /* STATE/NS/GROUP-BIRTH */
+        char cores[VG_DIRECTORY_MAX];     /* RUN/cores/NS: one directory a container */
+        char own[VG_DIRECTORY_MAX];       /* RUN/cores/NS/GROUP */
+        char state_dir[VG_DIRECTORY_MAX]; /* STATE/NS/GROUP-BIRTH */
         char boot_id[17];
         uint64_t birth_real;
         uint8_t *options; /* what containerd gave `start` on stdin */

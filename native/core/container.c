@@ -58,7 +58,7 @@ void vg_container_free(struct vg_core *core, struct vg_container *c) {
         if (c->init)
                 vg_process_free(c->init);
         vg_oom_watch_free(c->watch);
-        vg_teardown_done(&c->teardown);
+        vg_teardown_file_done(&c->teardown);
         vg_map_remove(&core->containers.by_id, &c->by_id);
         free(c->id);
         free(c);

@@ -12,7 +12,7 @@
 #include "core/kept.h"
 #include "core/loop.h"
 #include "core/map.h"
-#include "core/teardown.h"
+#include "core/teardown_file.h"
 #include "io/pump.h"
 #include "oom/watch.h"
 #include "runtime/runtime.h"
@@ -49,6 +49,7 @@ struct vg_process {
         struct vg_timer drain;
         uint64_t exited_real, exited_mono;
         uint32_t exit_status;
+        int wait_status;
 };
 
 struct vg_container {
@@ -58,7 +59,7 @@ struct vg_container {
         struct vg_process *init; /* NULL only while it is made */
         TAILQ_HEAD(, vg_process) execs;
         struct vg_oom_watch *watch;
-        struct vg_teardown teardown;
+        struct vg_teardown_file teardown;
         bool created;                          /* CREATED is a fact */
         uint64_t kills_before_created;
         uint64_t owed_kills;                   /* in no fact yet: there were too many (VG_FACTS_MAX) */
@@ -86,6 +87,7 @@ void vg_process_journal(struct vg_process *init, bool present);
 /* birth.c */
 int vg_container_birth(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);
 void vg_birth_fail(struct vg_process *process, int status, uint32_t op, const char *text);
+void vg_birth_created(struct vg_process *process);
 /* Answers and releases a failed birth once helper and child are gone. The process may be gone afterwards. */
 void vg_birth_settle(struct vg_process *process);
 /* True while a child may exist whose pid we have not been told. */

@@ -22,7 +22,7 @@
 #include "core/script.h"
 #include "core/shutdown.h"
 #include "core/store.h"
-#include "core/teardown.h"
+#include "core/teardown_file.h"
 #include "lib/cleanup.h"
 #include "lib/wire.h"
 #include "vigil.h"
@@ -50,7 +50,7 @@ struct vg_core {
         char *unavailable; /* why every request is refused; NULL: none is */
 };
 
-/* Main's: from now on every request is refused with "WHAT HOW", those that wait included. */
+/* From now on every request is refused with "WHAT HOW", those that wait included. */
 void vg_core_unavailable(struct vg_core *core, const char *what, const char *how);
 void vg_core_available(struct vg_core *core);
 

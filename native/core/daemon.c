@@ -18,6 +18,13 @@ static void daemon_kill(const struct vg_daemon *d) {
                 kill(d->process.pid, SIGKILL);
 }
 
+static void stop_watching(struct vg_daemon *d) {
+        vg_timer_cancel(&d->boot);
+        vg_timer_cancel(&d->hang);
+        vg_timer_cancel(&d->silence);
+        vg_source_remove(&d->fds);
+}
+
 void vg_daemon_doom(struct vg_core *core, const char *reason) {
         struct vg_daemon *d = &core->daemon;
         if (d->state != VG_DAEMON_BOOTING && d->state != VG_DAEMON_READY)
@@ -25,9 +32,7 @@ void vg_daemon_doom(struct vg_core *core, const char *reason) {
         vg_log(&core->log, VG_LOG_WARNING, "daemon killed", "reason", reason, NULL);
         snprintf(d->doom, sizeof d->doom, "%s", reason);
         d->state = VG_DAEMON_DOOMED;
-        vg_timer_cancel(&d->boot);
-        vg_timer_cancel(&d->hang);
-        vg_source_remove(&d->fds);
+        stop_watching(d);
         vg_channel_stop(&d->channel);
         daemon_kill(d);
 }
@@ -44,10 +49,18 @@ static void channel_drained(void *owner) {
 
 static void channel_ended(void *owner, int error) {
         struct vg_core *core = owner;
-        char reason[96] = "it closed its stream";
-        if (error < 0)
-                snprintf(reason, sizeof reason, "it broke the protocol: %s", strerror(-error));
+        char reason[96];
+        /* The end of the stream is most often that of the process, which says more: it has a moment to come. */
+        if (error == 0) {
+                vg_timer_set(core->loop, &core->daemon.silence, vg_now_mono() + VG_DAEMON_SILENCE_MS * VG_MS);
+                return;
+        }
+        snprintf(reason, sizeof reason, "it broke the protocol: %s", strerror(-error));
         vg_daemon_doom(core, reason);
+}
+
+static void silence_fired(struct vg_timer *timer) {
+        vg_daemon_doom(timer->owner, "it closed its stream");
 }
 
 static void fds_ready(struct vg_source *source, uint32_t events) {
@@ -123,6 +136,7 @@ void vg_daemon_init(struct vg_core *core) {
                 .boot = {.fired = boot_fired, .owner = core},
                 .hang = {.fired = hang_fired, .owner = core},
                 .start = {.fired = start_fired, .owner = core},
+                .silence = {.fired = silence_fired, .owner = core},
         };
         STAILQ_INIT(&core->daemon.channel.out);
 }
@@ -214,9 +228,7 @@ void vg_daemon_hang_up(struct vg_core *core) {
         struct vg_daemon *d = &core->daemon;
         if (d->state != VG_DAEMON_BOOTING && d->state != VG_DAEMON_READY)
                 return;
-        vg_timer_cancel(&d->boot);
-        vg_timer_cancel(&d->hang);
-        vg_source_remove(&d->fds);
+        stop_watching(d);
         vg_channel_stop(&d->channel);
         snprintf(d->doom, sizeof d->doom, "the core ends");
         d->state = VG_DAEMON_DOOMED;
@@ -224,9 +236,7 @@ void vg_daemon_hang_up(struct vg_core *core) {
 }
 
 static void daemon_release(struct vg_daemon *d) {
-        vg_timer_cancel(&d->boot);
-        vg_timer_cancel(&d->hang);
-        vg_source_remove(&d->fds);
+        stop_watching(d);
         vg_channel_done(&d->channel);
         vg_closep(&d->process.pidfd);
         vg_closep(&d->process.fds);

@@ -27,7 +27,7 @@ struct vg_daemon {
         struct vg_channel channel;
         struct vg_source fds; /* watched only while the socket is full */
         struct vg_receipts receipts;
-        struct vg_timer boot, hang, start;
+        struct vg_timer boot, hang, silence, start;
         uint32_t epoch, early_deaths;
         bool was_ready;
         bool spoke; /* it has said something, so it reads: from then on a request may have killed it */
@@ -37,6 +37,8 @@ struct vg_daemon {
 #define VG_DAEMON_BOOT_MS 60000
 /* Deaths before READY in a row, from which on requests are refused. */
 #define VG_DAEMON_CRASH_LOOP 5
+/* From the end of the stream to the end of the process. */
+#define VG_DAEMON_SILENCE_MS 1000
 #define VG_DAEMON_BACKOFF_MIN_MS 100
 #define VG_DAEMON_BACKOFF_MAX_MS 10000
 

@@ -1,5 +1,6 @@
 #include "core/fact.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

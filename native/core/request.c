@@ -91,6 +91,7 @@ int vg_request_hold(struct vg_core *core, const char *key, struct vg_bytes data)
         TAILQ_REMOVE(&core->requests.waiting, q, link);
         TAILQ_INSERT_TAIL(&core->requests.sent, q, link);
         q->sent = true;
+        q->deliveries = 1;
         TAKE_PTR(copy);
         TAKE_PTR(q);
         return 0;
@@ -164,13 +165,14 @@ void vg_requests_closed(struct vg_core *core, struct vg_connection *c) {
         closed_in(core, &core->requests.waiting, c, record);
 }
 
-static void request_push(struct vg_core *core, const struct vg_request *q) {
+static void request_push(struct vg_core *core, struct vg_request *q) {
         struct vg_writer w = {0};
+        q->deliveries++;
         vg_record_begin(&w);
         vg_put_str(&w, q->key);
         vg_put_u64(&w, q->connection_id);
         vg_put_u64(&w, vg_now_mono() - q->arrived);
-        vg_put_u32(&w, q->deaths + 1);
+        vg_put_u32(&w, q->deliveries);
         vg_put_u8(&w, q->begun);
         vg_put_bytes(&w, q->data, q->size);
         vg_daemon_push(core, VG_REC_REQUEST, &w);
@@ -204,8 +206,11 @@ void vg_requests_daemon_died(struct vg_core *core, bool blame) {
                 }
         }
         struct vg_request *q;
-        TAILQ_FOREACH(q, &r->sent, link)
+        TAILQ_FOREACH(q, &r->sent, link) {
                 q->sent = false;
+                if (!blame && q->deliveries > 0)
+                        q->deliveries--;
+        }
         TAILQ_CONCAT(&r->sent, &r->waiting, link);
         TAILQ_CONCAT(&r->waiting, &r->sent, link);
 }

@@ -77,13 +77,29 @@ static void script_free(struct vg_core *core, struct vg_script *s) {
         free(s);
 }
 
-bool vg_script_reaped(struct vg_core *core, pid_t pid, int wait_status) {
+static struct vg_script *find(const struct vg_core *core, pid_t pid) {
         struct vg_script *s;
         LIST_FOREACH(s, &core->scripts.list, link)
                 if (s->helper.pid == pid)
-                        break;
-        if (!s)
-                return false;
+                        return s;
+        return NULL;
+}
+
+bool vg_script_owns(const struct vg_core *core, pid_t pid) {
+        return find(core, pid);
+}
+
+size_t vg_script_pids(const struct vg_core *core, pid_t *pids, size_t room) {
+        const struct vg_script *s;
+        size_t n = 0;
+        LIST_FOREACH(s, &core->scripts.list, link)
+                if (n < room)
+                        pids[n++] = s->helper.pid;
+        return n;
+}
+
+void vg_script_reaped(struct vg_core *core, pid_t pid, int wait_status) {
+        struct vg_script *s = find(core, pid);
         vg_helper_drain(&s->helper);
         struct vg_result result = {0};
         if (s->failed) {
@@ -97,7 +113,6 @@ bool vg_script_reaped(struct vg_core *core, pid_t pid, int wait_status) {
         struct vg_kept *kept = s->kept;
         vg_kept_done(core, kept, &result);
         script_free(core, s);
-        return true;
 }
 
 void vg_scripts_done(struct vg_core *core) {

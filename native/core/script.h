@@ -21,8 +21,11 @@ struct vg_scripts {
 #define VG_SCRIPTS_MAX 256
 
 int vg_script_start(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);
-/* True when the pid is a script's helper, which has died and is reaped. */
-bool vg_script_reaped(struct vg_core *core, pid_t pid, int wait_status);
+bool vg_script_owns(const struct vg_core *core, pid_t pid);
+/* The helper, one that vg_script_owns(), has been reaped. */
+void vg_script_reaped(struct vg_core *core, pid_t pid, int wait_status);
+/* Fills in at most `room` pids of helpers. */
+size_t vg_script_pids(const struct vg_core *core, pid_t *pids, size_t room);
 void vg_scripts_done(struct vg_core *core);
 
 #endif

@@ -4,11 +4,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "io/pump_end.h"
 #include "io/pump_flow.h"
 #include "lib/cleanup.h"
 
@@ -19,16 +19,10 @@
 
 enum stream { STREAM_IN, STREAM_OUT, STREAM_ERR, STREAM_COUNT };
 
-/* One watched descriptor. The pty is where one flow comes from and where another one goes to. */
-struct vg_end {
-        struct vg_source source;
-        struct vg_flow *leaves, *enters; /* the flow that reads it; the flow that writes it */
-};
-
 struct vg_stream {
         struct vg_flow flow;
         struct vg_end from, to;
-        int keep;
+        int keep; /* our other end of the client's FIFO */
         bool runs, waits_for_pty;
 };
 
@@ -47,59 +41,44 @@ struct vg_pump {
 static void pump_run(struct vg_pump *pump);
 
 static void end_ready(struct vg_source *source, uint32_t events) {
-        struct vg_end *end = (struct vg_end *)source;
-        if (end->leaves && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-                end->leaves->from_ready = true;
-        if (end->enters && events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
-                end->enters->to_ready = true;
+        vg_end_note(source, events);
         pump_run(source->owner);
 }
 
-static void end_close(struct vg_end *end) {
-        vg_source_remove(&end->source);
-        vg_closep(&end->source.fd);
-}
-
 static int end_open(struct vg_pump *pump, struct vg_end *end) {
-        int fd = end->source.fd;
-        if (fd < 0)
-                return 0;
-        int flags = fcntl(fd, F_GETFL);
-        if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-                return -errno;
         end->source.ready = end_ready;
         end->source.owner = pump;
-        end->source.events = EPOLLET | (end->leaves ? EPOLLIN : 0u) | (end->enters ? EPOLLOUT : 0u);
-        int r = vg_source_add(pump->loop, &end->source);
-        if (r != -EPERM)
-                return r;
-        /* A regular file or /dev/null (epoll_ctl(2), EPERM): never makes anybody wait. */
-        if (end->leaves)
-                end->leaves->from_ready = true;
-        if (end->enters)
-                end->enters->to_ready = true;
-        vg_timer_set(pump->loop, &pump->again, vg_now_mono());
-        return 0;
+        int r = vg_end_open(pump->loop, end);
+        if (r > 0) /* no edge will come */
+                vg_timer_set(pump->loop, &pump->again, vg_now_mono());
+        return r < 0 ? r : 0;
 }
 
+/* The keep of an output stays until the pump is freed: what a reader that is away has not read yet would go with it. */
 static void stream_close(struct vg_stream *stream) {
-        end_close(&stream->from);
-        end_close(&stream->to);
-        vg_closep(&stream->keep);
+        vg_end_close(&stream->from);
+        vg_end_close(&stream->to);
         vg_flow_done(&stream->flow);
         stream->runs = stream->waits_for_pty = false;
 }
 
+static void stdin_close(struct vg_stream *in) {
+        stream_close(in);
+        vg_closep(&in->keep);
+}
+
 static void pty_close(struct vg_pump *pump) {
-        stream_close(&pump->streams[STREAM_IN]);
+        stdin_close(&pump->streams[STREAM_IN]);
         stream_close(&pump->streams[STREAM_OUT]);
-        end_close(&pump->pty);
+        vg_end_close(&pump->pty);
 }
 
 static void pump_close(struct vg_pump *pump) {
         vg_timer_cancel(&pump->again);
         pty_close(pump);
         stream_close(&pump->streams[STREAM_ERR]);
+        for (size_t i = 0; i < STREAM_COUNT; i++)
+                vg_closep(&pump->streams[i].keep);
         /* Its input has ended. */
         if (pump->logger >= 0)
                 syscall(SYS_pidfd_send_signal, pump->logger, SIGTERM, NULL, 0);
@@ -114,7 +93,7 @@ static bool has_pty(const struct vg_pump *pump) {
 static bool stdin_type_end(struct vg_pump *pump, struct vg_stream *in) {
         if (!has_pty(pump) || in->flow.from < 0)
                 return false;
-        end_close(&in->from);
+        vg_end_close(&in->from);
         vg_closep(&in->keep);
         return vg_flow_type_end(&in->flow) == 0;
 }
@@ -130,7 +109,7 @@ static uint64_t stdin_run(struct vg_pump *pump, struct vg_stream *in) {
                 in->flow.to_ready = true;
                 return vg_now_mono() + HUNG_RETRY_NS;
         }
-        stream_close(in);
+        stdin_close(in);
         return UINT64_MAX;
 }
 
@@ -154,7 +133,7 @@ static uint64_t output_run(struct vg_pump *pump, struct vg_stream *out) {
         case VG_FLOW_BROKEN:
                 if (from_pty) {
                         /* Closing the master would hang up the whole session: the output is dropped instead. */
-                        end_close(&out->to);
+                        vg_end_close(&out->to);
                         vg_flow_drop(&out->flow);
                         return vg_now_mono();
                 }

@@ -22,7 +22,9 @@ struct vg_stream_fds {
 
 struct vg_pump;
 
-/* `drained(owner)` is called once, when every output has seen EOF and its bytes were handed on. */
+/* `drained(owner)` is called once, from the loop, when every output has seen EOF and its bytes were handed on; without any
+ * output after vg_pump_process_exited(). It may free the pump. The descriptors are taken over also on failure.
+ * SIGPIPE and SIGXFSZ must be ignored: a sink without a reader and a file at its limit are told by errno. */
 int vg_pump_new(struct vg_loop *loop, const struct vg_stream_fds *fds, void (*drained)(void *owner), void *owner,
                 struct vg_pump **ret_pump);
 /* The pty arrives after the other descriptors. Takes it over. */

@@ -2,20 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
 #define BUFFER_SIZE (32u << 10)
-#define SPLICE_SIZE (256u << 10)
-
-static int flow_buffer(struct vg_flow *flow) {
-        if (!flow->buffer)
-                flow->buffer = malloc(BUFFER_SIZE);
-        return flow->buffer ? 0 : -ENOMEM;
-}
+#define SPLICE_MIN (16 << 10)
+#define SPLICE_SIZE (1u << 20)
 
 int vg_flow_init(struct vg_flow *flow, int from, int to) {
         struct stat source, sink;
@@ -28,7 +23,8 @@ int vg_flow_init(struct vg_flow *flow, int from, int to) {
                 flow->splices = S_ISFIFO(source.st_mode) && S_ISFIFO(sink.st_mode);
                 flow->to_file = S_ISREG(sink.st_mode);
         }
-        return flow->splices ? 0 : flow_buffer(flow);
+        flow->buffer = malloc(BUFFER_SIZE);
+        return flow->buffer ? 0 : -ENOMEM;
 }
 
 void vg_flow_drop(struct vg_flow *flow) {
@@ -56,66 +52,38 @@ int vg_flow_type_end(struct vg_flow *flow) {
         return 0;
 }
 
-/* A pipe that is empty and has no writer any more polls as POLLHUP alone: its end can be told while the sink is full. */
-static bool flow_source_is_over(const struct vg_flow *flow) {
-        struct pollfd source = {.fd = flow->from, .events = POLLIN};
-        struct stat st;
-        return poll(&source, 1, 0) == 1 && source.revents == POLLHUP && fstat(flow->from, &st) == 0 && S_ISFIFO(st.st_mode);
+/* Whether what waits in the source is worth splicing. Each write of the container takes a whole buffer of the reader's FIFO
+ * when it is spliced there, so that 16 short lines would fill it; copied they share pages. */
+static bool flow_has_much(const struct vg_flow *flow) {
+        int waiting;
+        return flow->splices && ioctl(flow->from, FIONREAD, &waiting) == 0 && waiting >= SPLICE_MIN;
 }
 
-/* EAGAIN of splice(2) does not say which side would block. Asking both afterwards is free of races: what becomes ready
- * later makes an edge. */
-static enum vg_flow_state flow_after_eagain(struct vg_flow *flow) {
-        struct pollfd ends[] = {{.fd = flow->from, .events = POLLIN}, {.fd = flow->to, .events = POLLOUT}};
-        if (poll(ends, 2, 0) < 0)
+/* The source is not empty, so EAGAIN speaks of the sink. */
+static enum vg_flow_state flow_splice(struct vg_flow *flow, size_t *moved) {
+        ssize_t n = splice(flow->from, NULL, flow->to, NULL, SPLICE_SIZE, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        if (n > 0) {
+                *moved += (size_t)n;
                 return VG_FLOW_MORE;
-        flow->from_ready = ends[0].revents;
-        flow->to_ready = ends[1].revents;
-        if (ends[0].revents == POLLHUP)
-                return VG_FLOW_ENDED;
-        return flow->from_ready && flow->to_ready ? VG_FLOW_MORE : VG_FLOW_WAITS;
-}
-
-static enum vg_flow_state flow_stop_splicing(struct vg_flow *flow) {
-        if (flow_buffer(flow) < 0)
-                return VG_FLOW_BROKEN;
-        flow->splices = false;
-        return VG_FLOW_MORE;
-}
-
-static enum vg_flow_state flow_splice(struct vg_flow *flow, size_t budget) {
-        size_t moved = 0;
-        unsigned refused = 0;
-        while (moved < budget) {
-                size_t size = budget - moved < SPLICE_SIZE ? budget - moved : SPLICE_SIZE;
-                ssize_t n = splice(flow->from, NULL, flow->to, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-                if (n > 0) {
-                        moved += (size_t)n;
-                        refused = 0;
-                } else if (n == 0) {
-                        return VG_FLOW_ENDED;
-                } else if (errno == EAGAIN) {
-                        enum vg_flow_state state = flow_after_eagain(flow);
-                        if (state != VG_FLOW_MORE)
-                                return state;
-                        /* Both sides ready and still refused: copying cannot be refused for ever. */
-                        if (++refused == 3)
-                                return flow_stop_splicing(flow);
-                } else if (errno == EINVAL) {
-                        return flow_stop_splicing(flow);
-                } else if (errno != EINTR) {
-                        return VG_FLOW_BROKEN;
-                }
         }
-        return VG_FLOW_MORE;
+        if (n == 0)
+                return VG_FLOW_ENDED;
+        switch (errno) {
+        case EAGAIN:
+                flow->to_ready = false;
+                return VG_FLOW_WAITS;
+        case EINVAL:
+                flow->splices = false;
+                return VG_FLOW_MORE;
+        case EINTR:
+                return VG_FLOW_MORE;
+        default:
+                return VG_FLOW_BROKEN;
+        }
 }
 
-/* Fills the empty buffer. VG_FLOW_MORE: there is something in it. */
+/* Fills the empty buffer. */
 static enum vg_flow_state flow_read(struct vg_flow *flow) {
-        if (flow->from < 0)
-                return VG_FLOW_ENDED;
-        if (!flow->from_ready)
-                return VG_FLOW_WAITS;
         ssize_t n = read(flow->from, flow->buffer, BUFFER_SIZE);
         if (n > 0) {
                 flow->start = 0;
@@ -132,48 +100,45 @@ static enum vg_flow_state flow_read(struct vg_flow *flow) {
         return errno == EIO ? VG_FLOW_FROM_HUNG : VG_FLOW_ENDED;
 }
 
-/* Empties the buffer as far as the sink takes it. VG_FLOW_MORE: it took something. */
-static enum vg_flow_state flow_write(struct vg_flow *flow) {
+/* Empties the buffer as far as the sink takes it. */
+static enum vg_flow_state flow_write(struct vg_flow *flow, size_t *moved) {
         size_t size = flow->end - flow->start;
         ssize_t n = flow->to < 0 ? (ssize_t)size : write(flow->to, flow->buffer + flow->start, size);
         if (n > 0) {
                 flow->start += (size_t)n;
                 flow->last = flow->buffer[flow->start - 1];
+                *moved += (size_t)n;
                 return VG_FLOW_MORE;
         }
         if (n < 0 && errno == EINTR)
                 return VG_FLOW_MORE;
         if (n < 0 && flow->to_file && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == EIO)) {
                 flow->start = flow->end;
+                *moved += size;
                 return VG_FLOW_MORE;
         }
-        if (n == 0 || errno == EAGAIN || errno == EIO) {
-                flow->to_ready = false;
-                return n < 0 && errno == EIO ? VG_FLOW_TO_HUNG : VG_FLOW_WAITS;
-        }
-        return VG_FLOW_BROKEN;
+        flow->to_ready = false;
+        if (n == 0 || errno == EAGAIN)
+                return VG_FLOW_WAITS;
+        return errno == EIO ? VG_FLOW_TO_HUNG : VG_FLOW_BROKEN;
 }
 
-static enum vg_flow_state flow_copy(struct vg_flow *flow, size_t budget) {
-        size_t moved = 0;
-        while (moved < budget) {
-                size_t size = flow->end - flow->start;
-                enum vg_flow_state state = size ? flow_write(flow) : flow_read(flow);
-                if (state != VG_FLOW_MORE)
-                        return state;
-                if (size)
-                        moved += size - (flow->end - flow->start);
-        }
-        return VG_FLOW_MORE;
+static enum vg_flow_state flow_step(struct vg_flow *flow, size_t *moved) {
+        bool to_ready = flow->to < 0 || flow->to_ready;
+        if (flow->start < flow->end)
+                return to_ready ? flow_write(flow, moved) : VG_FLOW_WAITS;
+        if (flow->from < 0)
+                return VG_FLOW_ENDED;
+        if (!flow->from_ready)
+                return VG_FLOW_WAITS;
+        if (!flow_has_much(flow))
+                return flow_read(flow); /* also into a sink that is full: the end is to be seen */
+        return to_ready ? flow_splice(flow, moved) : VG_FLOW_WAITS;
 }
 
 enum vg_flow_state vg_flow_run(struct vg_flow *flow, size_t budget) {
-        if (flow->to >= 0 && !flow->to_ready) {
-                if (flow->start == flow->end && flow->from >= 0 && flow_source_is_over(flow))
-                        return VG_FLOW_ENDED;
-                return VG_FLOW_WAITS;
-        }
-        if (flow->splices)
-                return flow->from_ready ? flow_splice(flow, budget) : VG_FLOW_WAITS;
-        return flow_copy(flow, budget);
+        enum vg_flow_state state = VG_FLOW_MORE;
+        for (size_t moved = 0; state == VG_FLOW_MORE && moved < budget;)
+                state = flow_step(flow, &moved);
+        return state;
 }

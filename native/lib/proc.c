@@ -43,6 +43,6 @@ int vg_proc_comm(pid_t pid, char ret_comm[VG_COMM_SIZE]) {
         if (r < 0)
                 return r;
         text[strcspn(text, "\n")] = 0;
-        snprintf(ret_comm, VG_COMM_SIZE, "%s", text);
+        snprintf(ret_comm, VG_COMM_SIZE, "%.15s", text);
         return 0;
 }

@@ -7,21 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 
 #include "lib/cleanup.h"
-
-uint64_t vg_deadline(uint32_t timeout_ms) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + timeout_ms;
-}
-
-int vg_time_left_ms(uint64_t deadline) {
-        uint64_t now = vg_deadline(0);
-        return now >= deadline ? 0 : (int)(deadline - now);
-}
+#include "runtime/deadline.h"
 
 void vg_pids_done(struct vg_pids *pids) {
         free(pids->at);

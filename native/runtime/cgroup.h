@@ -6,11 +6,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* A moment that waiting must not pass. */
-uint64_t vg_deadline(uint32_t timeout_ms);
-/* Milliseconds left, rounded up; 0: passed. */
-int vg_time_left_ms(uint64_t deadline);
-
 /* A growing list of process ids. */
 struct vg_pids {
         pid_t *at;

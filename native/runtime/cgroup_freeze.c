@@ -7,6 +7,7 @@
 
 #include "lib/cleanup.h"
 #include "runtime/cgroup.h"
+#include "runtime/deadline.h"
 #include "runtime/host.h"
 
 #define V1_LOOK_MS 2 /* v1 has no notification: how long between two looks at freezer.state */

@@ -7,6 +7,7 @@
 
 #include "lib/cleanup.h"
 #include "runtime/cgroup.h"
+#include "runtime/deadline.h"
 #include "runtime/host.h"
 #include "runtime/sys.h"
 

@@ -23,21 +23,23 @@ static struct hierarchy hierarchy_at(char *const *triples, uint32_t index) {
         return (struct hierarchy){triples[3 * index], triples[3 * index + 1], triples[3 * index + 2]};
 }
 
-static int bind_from_host(struct vg_child *c, const char *host, const struct vg_found *found, uint64_t flags) {
+/* `found` was found in `root`. */
+static int bind_from_host(struct vg_child *c, const char *host, int root, const struct vg_found *found, uint64_t flags) {
         _cleanup_close_ int source = open(host, O_PATH | O_DIRECTORY | O_CLOEXEC);
         _cleanup_close_ int mounted = -1;
         if (source < 0)
                 return -errno;
         int status = vg_mount_on(c->proc, NULL, source, found->fd, NULL, MS_BIND | MS_REC, NULL);
         if (status == 0)
-                status = vg_root_find_mounted(c->root, found, &mounted);
+                status = vg_root_find_mounted(root, found, &mounted);
         return status < 0 ? status : vg_mount_flags(c->proc, mounted, OWN_FLAGS(flags), 0);
 }
 
 /* A mount of its own in a cgroup namespace, whose root is then the container's cgroup; otherwise a bind of that cgroup. */
-static int mount_hierarchy(struct vg_child *c, const struct hierarchy *from, const struct vg_found *found, uint64_t flags) {
+static int mount_hierarchy(struct vg_child *c, const struct hierarchy *from, int root, const struct vg_found *found,
+                           uint64_t flags) {
         if (!c->cgroup_namespace)
-                return bind_from_host(c, from->host, found, flags);
+                return bind_from_host(c, from->host, root, found, flags);
         if (strcmp(from->options, "cgroup2") == 0)
                 return vg_mount_on(c->proc, "cgroup2", -1, found->fd, "cgroup2", OWN_FLAGS(flags), NULL);
         return vg_mount_on(c->proc, "cgroup", -1, found->fd, "cgroup", OWN_FLAGS(flags), from->options);
@@ -53,7 +55,7 @@ static int mount_v2(struct vg_child *c, const char *target, uint64_t flags, char
         status = vg_mount_on(c->proc, "cgroup2", -1, found.fd, "cgroup2", OWN_FLAGS(flags), from.options);
         /* In a user namespace, or where the tree may not be mounted again: bind it. */
         if ((status == -EPERM || status == -EBUSY) && from.host[0])
-                status = bind_from_host(c, from.host, &found, flags);
+                status = bind_from_host(c, from.host, c->root, &found, flags);
         return status < 0 ? vg_fail(f, status, "mount cgroup2 at %s", target) : 0;
 }
 
@@ -87,7 +89,7 @@ static int mount_v1(struct vg_child *c, const char *target, uint64_t flags, char
                 _cleanup_found_ struct vg_found place = VG_FOUND_NONE;
                 status = vg_root_find(top, from.name, VG_MISSING_DIRECTORY, &place);
                 if (status == 0)
-                        status = mount_hierarchy(c, &from, &place, flags);
+                        status = mount_hierarchy(c, &from, top, &place, flags);
                 if (status == 0)
                         status = link_parts(top, from.name);
                 if (status < 0)

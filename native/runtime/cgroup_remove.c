@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "runtime/cgroup.h"
+#include "runtime/deadline.h"
 #include "runtime/host.h"
 
 static int remove_tree(const char *path, void *data) {

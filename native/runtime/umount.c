@@ -6,7 +6,7 @@
 #include <sys/mount.h>
 
 #include "lib/cleanup.h"
-#include "runtime/cgroup.h"
+#include "runtime/deadline.h"
 #include "runtime/host.h"
 #include "runtime/mountinfo.h"
 

@@ -8,13 +8,20 @@ export interface Clock {
   after(milliseconds: number, fired: () => void): () => void;
 }
 
+/** Longer times overflow setTimeout, which then fires at once. */
+const timerMax = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   // Date.now() has milliseconds; performance.timeOrigin + now() has the microseconds that event timestamps show.
   now: () => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n,
   elapsed: () => process.hrtime.bigint(),
   after(milliseconds, fired) {
-    const timer = setTimeout(fired, milliseconds);
-    timer.unref();
+    let timer: NodeJS.Timeout;
+    const arm = (left: number): void => {
+      timer = setTimeout(() => (left > timerMax ? arm(left - timerMax) : fired()), Math.min(left, timerMax));
+      timer.unref();
+    };
+    arm(milliseconds);
     return () => clearTimeout(timer);
   },
 };

@@ -1,17 +1,11 @@
-import type { Command } from "commander";
 import { places } from "../client/places.js";
-import type { Level } from "./host-checks.js";
+import { checkHost, type Level } from "./host-checks.js";
 import { formatColumns, paint, plain, print, printJson } from "./output.js";
-import { type CommonOptions, verb } from "./verb.js";
+import type { CommonOptions } from "./verb.js";
 
 const colours = { ok: "green", warn: "yellow", fail: "red" } as const satisfies Record<Level, string>;
 
-export function doctorVerb(): Command {
-  return verb("doctor", "say what this host offers and lacks, and what to do about it").action(doctor);
-}
-
-async function doctor(options: CommonOptions): Promise<void> {
-  const { checkHost } = await import("./host-checks.js");
+export async function doctor(options: CommonOptions): Promise<void> {
   const findings = await checkHost(places());
   if (options.json) {
     printJson(findings, 2);

@@ -101,7 +101,8 @@ function delegation(host: CgroupHost): Finding[] {
   const passed = (text(`${unified.mountPoint}/cgroup.subtree_control`) ?? "").split(/\s+/);
   const lacking = ["memory", "cpu", "pids"].filter((name) => !passed.includes(name));
   const found = lacking.length === 0 ? "memory cpu pids" : `the root does not pass on ${lacking.join(", ")} yet`;
-  const next = "vigil turns them on when it can; it cannot while processes sit in the root of a container's cgroup tree";
+  const next =
+    "vigil turns them on when it can; it cannot while processes sit in the root of a container's cgroup tree";
   return [judge("delegation", lacking.length === 0, "warn", found, next)];
 }
 
@@ -117,7 +118,8 @@ const kernelLog: Check = () => {
 
 const inotify: Check = () => {
   const instances = Number(text("/proc/sys/fs/inotify/max_user_instances") ?? 0);
-  const next = "OOM kills are still seen through epoll; sysctl -w fs.inotify.max_user_instances=128 adds a second source";
+  const next =
+    "OOM kills are still seen through epoll; sysctl -w fs.inotify.max_user_instances=128 adds a second source";
   return judge("inotify", instances > 0, "warn", `${instances} instances a user`, next);
 };
 
@@ -152,7 +154,8 @@ const overlay: Check = (at) => {
 };
 
 const directories: Check = (at) => {
-  if (!existsSync(at.run)) return { topic: "run directory", level: "ok", found: `${at.run}, made by the first container` };
+  if (!existsSync(at.run))
+    return { topic: "run directory", level: "ok", found: `${at.run}, made by the first container` };
   const { mode, uid } = statSync(at.run);
   const open = (mode & 0o077) !== 0 || uid !== process.getuid?.();
   const next = `others can reach the shims' sockets: chown root ${at.run} && chmod 700 ${at.run}`;

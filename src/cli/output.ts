@@ -1,11 +1,11 @@
-import * as colours from "yoctocolors";
+import { bold, cyan, dim, green, red, yellow } from "yoctocolors";
 
 /** What goes to the terminal: tables and colours for people, JSON for programs. */
 
-type Paint = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
+const colours = { bold, cyan, dim, green, red, yellow };
 
 /** Colour only for a terminal; yoctocolors itself honours NO_COLOR, FORCE_COLOR and TERM=dumb but not where output goes. */
-export function paint(colour: Paint, text: string, stream: NodeJS.WriteStream = process.stdout): string {
+export function paint(colour: keyof typeof colours, text: string, stream: NodeJS.WriteStream = process.stdout): string {
   return stream.isTTY ? colours[colour](text) : text;
 }
 
@@ -19,9 +19,13 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** One JSON document a line. 64-bit numbers are strings, as in protobuf's JSON form. */
+/** 64-bit numbers are strings, as in protobuf's JSON form. */
+export function toJson(value: unknown, indent = 0): string {
+  return JSON.stringify(value, (_, item: unknown) => (typeof item === "bigint" ? item.toString() : item), indent);
+}
+
 export function printJson(value: unknown, indent = 0): void {
-  print(JSON.stringify(value, (_, item: unknown) => (typeof item === "bigint" ? item.toString() : item), indent));
+  print(toJson(value, indent));
 }
 
 /** Columns as wide as their widest cell, no lines; an empty table is only its header. */

@@ -35,7 +35,8 @@ export function isUnlimited(bytes: bigint): boolean {
 
 export function parsePositive(text: string): number {
   const value = Number(text);
-  if (!/^\d+(\.\d+)?$/.test(text) || value <= 0) throw new InvalidArgumentError("a number greater than zero is needed.");
+  if (!/^\d+(\.\d+)?$/.test(text) || value <= 0)
+    throw new InvalidArgumentError("a number greater than zero is needed.");
   return value;
 }
 

@@ -4,13 +4,13 @@ import { mkdir, readFile, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { VigilError } from "../base/errors.js";
-import type { MountSpec } from "../task/ports.js";
+import type { Mount } from "../gen/containerd/types/mount.js";
 
 /** A directory made for one container: `config.json`, its FIFOs, and the writable layer over a shared root file system. */
 export interface Bundle {
   readonly path: string;
   /** For the Create request: mounted by the shim on `rootfs`, unmounted by it on Delete. */
-  readonly rootfs: readonly MountSpec[];
+  readonly rootfs: readonly Mount[];
 }
 
 const run = promisify(execFile);
@@ -35,7 +35,7 @@ export async function writeConfig(bundle: string, spec: object): Promise<void> {
  * layer may not lie on another overlay (kernel, overlayfs.rst, "Permission model"); there, and where the path holds a
  * character that separates overlay options, the tree is copied.
  */
-export async function layRootfs(bundle: string, lower: string): Promise<MountSpec[]> {
+export async function layRootfs(bundle: string, lower: string): Promise<Mount[]> {
   const root = join(bundle, "rootfs");
   await mkdir(root, { mode: 0o755 });
   const onOverlay = (await statfs(bundle)).type === overlayMagic;

@@ -1,8 +1,21 @@
 import { randomUUID } from "node:crypto";
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { Client, credentials, Metadata, type MethodDefinition, type ServiceError } from "@grpc/grpc-js";
+import type { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { type ErrorCode, statusCodes, VigilError } from "../base/errors.js";
+
+interface Codec<T> {
+  encode(message: T): BinaryWriter;
+  decode(bytes: Uint8Array): T;
+}
+
+/** A method as generated service definitions list it. */
+export interface Rpc<Req, Res> {
+  readonly name: string;
+  readonly requestType: Codec<Req>;
+  readonly responseType: Codec<Res>;
+}
 
 export interface CallOptions {
   /** The call changes something: it carries `vigil-request-id`, so that a retry of it acts once. */
@@ -16,22 +29,26 @@ export interface CallOptions {
 
 /**
  * A gRPC connection to one shim. Its daemon may restart at any moment, which ends the connection while the core goes on
- * listening; so a call that breaks is repeated for as long as somebody listens, at most `patienceMs` in a row.
+ * listening; so a call that breaks is repeated for as long as somebody listens, about half a minute long.
  */
 export interface Connection {
   readonly socket: string;
-  unary<Req, Res>(method: MethodDefinition<Req, Res>, request: Req, options?: CallOptions): Promise<Res>;
+  /** `service`: its full name, as in `containerd.task.v3.Task`. */
+  unary<Req, Res>(service: string, rpc: Rpc<Req, Res>, request: Req, options?: CallOptions): Promise<Res>;
   /** One attempt: resuming needs to know where, which only the caller does. */
-  stream<Req, Res>(method: MethodDefinition<Req, Res>, request: Req, signal?: AbortSignal): AsyncIterable<Res>;
-  /** Resolves if a broken call may be repeated now, after a pause that grows with `attempt`; throws otherwise. */
-  recover(failure: VigilError, attempt: number): Promise<void>;
+  stream<Req, Res>(service: string, rpc: Rpc<Req, Res>, request: Req, signal?: AbortSignal): AsyncIterable<Res>;
+  /**
+   * After a broken call: true, following a pause that grows with `attempt`, when it may be repeated; false when nothing
+   * listens any more, the shim is gone. Throws a failure that is not the connection's.
+   */
+  recover(failure: VigilError, attempt: number): Promise<boolean>;
   close(): void;
 }
 
 export const requestIdHeader = "vigil-request-id";
 
 const defaultTimeoutMs = 60_000;
-const patienceMs = 30_000;
+const attemptsMax = 35; // with the pauses below: half a minute
 const firstPauseMs = 25;
 const longestPauseMs = 1_000;
 const receiveMaxBytes = 64 << 20; // a thousand OOM reports are more than gRPC's 4 MiB
@@ -46,16 +63,16 @@ export function openConnection(socket: string): Connection {
     "grpc.use_local_subchannel_pool": 1,
   });
 
-  const recover = async (failure: VigilError, attempt: number): Promise<void> => {
-    if (!isBroken(failure)) throw failure;
-    if (!(await listens(socket))) {
-      throw new VigilError("unavailable", `nothing listens on ${socket} any more: the shim is gone`, { cause: failure });
-    }
+  const recover = async (failure: VigilError, attempt: number): Promise<boolean> => {
+    if (!isBroken(failure) || attempt >= attemptsMax) throw failure;
+    if (!(await listens(socket))) return false;
     await delay(Math.min(firstPauseMs * 2 ** attempt, longestPauseMs));
+    return true;
   };
 
   const unary = async <Req, Res>(
-    method: MethodDefinition<Req, Res>,
+    service: string,
+    rpc: Rpc<Req, Res>,
     request: Req,
     options: CallOptions = {},
   ): Promise<Res> => {
@@ -63,19 +80,19 @@ export function openConnection(socket: string): Connection {
     if (options.mutating) metadata.set(requestIdHeader, options.requestId ?? randomUUID());
     const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
     const deadline = timeoutMs === 0 ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
-    let attempt = 0;
-    let firstFailure = 0;
-    for (;;) {
+    for (let attempt = 0; ; attempt++) {
       const begun = Date.now();
       try {
-        return await once(client, method, request, metadata, deadline, options.signal);
+        return await once(client, service, rpc, request, metadata, deadline, options.signal);
       } catch (thrown) {
         const failure = VigilError.from(thrown);
         // A call that held for a while met another daemon than the failures before it.
         if (Date.now() - begun > longestPauseMs) attempt = 0;
-        if (attempt === 0) firstFailure = Date.now();
-        if (Date.now() - firstFailure > patienceMs) throw failure;
-        await recover(failure, attempt++);
+        if (!(await recover(failure, attempt))) {
+          throw new VigilError("unavailable", `nothing listens on ${socket} any more: the shim is gone`, {
+            cause: failure,
+          });
+        }
       }
     }
   };
@@ -85,7 +102,8 @@ export function openConnection(socket: string): Connection {
 
 function once<Req, Res>(
   client: Client,
-  method: MethodDefinition<Req, Res>,
+  service: string,
+  rpc: Rpc<Req, Res>,
   request: Req,
   metadata: Metadata,
   deadline: number,
@@ -94,16 +112,16 @@ function once<Req, Res>(
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const call = client.makeUnaryRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
+      `/${service}/${rpc.name}`,
+      ...serializers(rpc),
       request,
       metadata,
       { deadline },
       (error, response) => {
         signal?.removeEventListener("abort", cancel);
         if (error) reject(fromStatus(error));
-        else if (response === undefined) reject(new VigilError("internal", `${method.path}: no error and no answer`));
+        else if (response === undefined)
+          reject(new VigilError("internal", `${service}/${rpc.name}: neither error nor answer`));
         else resolve(response);
       },
     );
@@ -114,18 +132,13 @@ function once<Req, Res>(
 
 async function* stream<Req, Res>(
   client: Client,
-  method: MethodDefinition<Req, Res>,
+  service: string,
+  rpc: Rpc<Req, Res>,
   request: Req,
   signal?: AbortSignal,
 ): AsyncIterable<Res> {
   signal?.throwIfAborted();
-  const call = client.makeServerStreamRequest(
-    method.path,
-    method.requestSerialize,
-    method.responseDeserialize,
-    request,
-    new Metadata(),
-  );
+  const call = client.makeServerStreamRequest(`/${service}/${rpc.name}`, ...serializers(rpc), request, new Metadata());
   const cancel = () => call.cancel();
   // A cancelled call emits its error when nobody iterates any more; what matters arrives through the iterator below.
   call.on("error", () => undefined);
@@ -138,6 +151,13 @@ async function* stream<Req, Res>(
     signal?.removeEventListener("abort", cancel);
     call.cancel();
   }
+}
+
+function serializers<Req, Res>(rpc: Rpc<Req, Res>): [(request: Req) => Buffer, (bytes: Buffer) => Res] {
+  return [
+    (request) => Buffer.from(rpc.requestType.encode(request).finish()),
+    (bytes) => rpc.responseType.decode(bytes),
+  ];
 }
 
 function fromStatus(error: ServiceError): VigilError {

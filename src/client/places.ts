@@ -16,7 +16,7 @@ export interface Places {
 }
 
 export function places(env: NodeJS.ProcessEnv = process.env): Places {
-  return { run: resolve(env["VIGIL_RUN"] || "/run/vigil"), state: resolve(env["VIGIL_STATE"] || "/var/lib/vigil") };
+  return { run: resolve(env.VIGIL_RUN || "/run/vigil"), state: resolve(env.VIGIL_STATE || "/var/lib/vigil") };
 }
 
 export function bundlePath(at: Places, namespace: string, id: string): string {
@@ -37,10 +37,18 @@ function prefixes(entry: string): string[] {
   return [resolve(here, ".."), resolve(here, "../..")];
 }
 
+/** The command line of this program itself, to be followed by a verb: for what must go on without it. */
+export function ownCommand(entry: string = process.argv[1] ?? ""): string[] {
+  // An installed bundle is not a program; boot.cjs beside it runs it.
+  const boot = join(dirname(resolve(entry)), "boot.cjs");
+  const installed = entry.endsWith("cli.js") && existsSync(boot);
+  return installed ? [process.execPath, boot, "cli"] : [process.execPath, ...process.execArgv, resolve(entry)];
+}
+
 export function findShim(env: NodeJS.ProcessEnv = process.env, entry: string = process.argv[1] ?? ""): string {
-  if (env["VIGIL_SHIM"]) return resolve(env["VIGIL_SHIM"]);
+  if (env.VIGIL_SHIM) return resolve(env.VIGIL_SHIM);
   const besides = prefixes(entry).map((prefix) => join(prefix, "bin"));
-  const onPath = (env["PATH"] ?? "").split(":").filter((directory) => directory !== "");
+  const onPath = (env.PATH ?? "").split(":").filter((directory) => directory !== "");
   for (const directory of [...besides, ...onPath]) {
     const candidate = join(directory, shimBinaryName);
     if (isExecutable(candidate)) return candidate;
@@ -53,8 +61,8 @@ export function findShim(env: NodeJS.ProcessEnv = process.env, entry: string = p
 
 /** The small root file system that `make setup` builds, used when a container is run without one of its own. */
 export function findRootfs(env: NodeJS.ProcessEnv = process.env, entry: string = process.argv[1] ?? ""): string {
-  const candidates = env["VIGIL_ROOTFS"]
-    ? [resolve(env["VIGIL_ROOTFS"])]
+  const candidates = env.VIGIL_ROOTFS
+    ? [resolve(env.VIGIL_ROOTFS)]
     : prefixes(entry).map((prefix) => join(prefix, "lib/vigil/rootfs"));
   const found = candidates.find((candidate) => existsSync(join(candidate, "bin")));
   if (found) return found;

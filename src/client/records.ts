@@ -77,7 +77,8 @@ function readText(path: string): string | undefined {
   return whileItLasts(() => readFileSync(path, "utf8"));
 }
 
-function directories(path: string): string[] {
+/** Names of the directories in a directory, sorted; none where there is none. */
+export function directories(path: string): string[] {
   const names = whileItLasts(() => readdirSync(path)) ?? [];
   return names.filter((name) => whileItLasts(() => statSync(join(path, name)).isDirectory()) ?? false).sort();
 }

@@ -34,7 +34,8 @@ export async function deleteAfterShim(command: ShimCommand): Promise<void> {
 function parseReply(text: string): { address: string; protocol: string } {
   try {
     const { address, protocol } = JSON.parse(text) as { address?: unknown; protocol?: unknown };
-    if (typeof address === "string" && typeof protocol === "string") return { address, protocol: protocol.toLowerCase() };
+    if (typeof address === "string" && typeof protocol === "string")
+      return { address, protocol: protocol.toLowerCase() };
   } catch (cause) {
     throw new VigilError("internal", `the shim's reply to start is not JSON: ${text.trim() || "(nothing)"}`, { cause });
   }
@@ -64,7 +65,9 @@ function runAction(command: ShimCommand, action: "start" | "delete", timeoutMs: 
     child.once("close", (status, signal) => {
       clearTimeout(timer);
       if (status === 0) return resolve(Buffer.concat(out));
-      const words = Buffer.concat([...err, ...out]).toString().trim();
+      const words = Buffer.concat([...err, ...out])
+        .toString()
+        .trim();
       const end = signal === "SIGKILL" ? `killed, perhaps after ${timeoutMs} ms` : `exit ${status ?? signal}`;
       reject(new VigilError("internal", `${binary} ${action} failed (${end}): ${words || "it said nothing"}`));
     });

@@ -1,12 +1,18 @@
 import { execFile } from "node:child_process";
-import { constants } from "node:fs";
-import { close, open } from "node:fs";
+import { close, constants, open } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { promisify } from "node:util";
-import type { StdioSpec } from "../task/ports.js";
+
+/** Stream addresses as a Create or Exec request has them: "", a path, `file://` or `binary://`. */
+export interface StdioSpec {
+  readonly stdin: string;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly terminal: boolean;
+}
 
 /**
  * FIFOs between a container's process and this program. The shim opens its ends while it creates the process (an exec: starts

@@ -1,4 +1,3 @@
-import type { MethodDefinition } from "@grpc/grpc-js";
 import {
   type CloseIORequest,
   type ConnectRequest,
@@ -21,12 +20,12 @@ import {
   type StateResponse,
   type StatsRequest,
   type StatsResponse,
-  TaskService,
+  TaskDefinition,
   type UpdateTaskRequest,
   type WaitRequest,
   type WaitResponse,
 } from "../gen/containerd/task/v3/shim.js";
-import type { CallOptions, Connection } from "./connection.js";
+import type { CallOptions, Connection, Rpc } from "./connection.js";
 
 type Call<Req, Res> = (request: Req, options?: CallOptions) => Promise<Res>;
 type Change<Req> = (request: Req, options?: CallOptions) => Promise<void>;
@@ -53,32 +52,33 @@ export interface Task {
 }
 
 export function taskOf(connection: Connection): Task {
+  const { fullName, methods } = TaskDefinition;
   const reads =
-    <Req, Res>(method: MethodDefinition<Req, Res>, defaults: CallOptions = {}): Call<Req, Res> =>
+    <Req, Res>(rpc: Rpc<Req, Res>, defaults: CallOptions = {}): Call<Req, Res> =>
     (request, options) =>
-      connection.unary(method, request, { ...defaults, ...options });
-  const changes = <Req, Res>(method: MethodDefinition<Req, Res>): Call<Req, Res> => reads(method, { mutating: true });
-  const acts = <Req, Res>(method: MethodDefinition<Req, Res>): Change<Req> => {
-    const call = changes(method);
+      connection.unary(fullName, rpc, request, { ...defaults, ...options });
+  const changes = <Req, Res>(rpc: Rpc<Req, Res>): Call<Req, Res> => reads(rpc, { mutating: true });
+  const acts = <Req, Res>(rpc: Rpc<Req, Res>): Change<Req> => {
+    const call = changes(rpc);
     return async (request, options) => void (await call(request, options));
   };
-  const create = changes(TaskService.create);
+  const create = changes(methods.create);
   return {
     create: (request, options) => create(CreateTaskRequest.fromPartial(request), options),
-    start: changes(TaskService.start),
-    delete: changes(TaskService.delete),
-    exec: acts(TaskService.exec),
-    kill: acts(TaskService.kill),
-    pause: acts(TaskService.pause),
-    resume: acts(TaskService.resume),
-    resizePty: acts(TaskService.resizePty),
-    closeIO: acts(TaskService.closeIO),
-    update: acts(TaskService.update),
-    shutdown: acts(TaskService.shutdown),
-    state: reads(TaskService.state),
-    pids: reads(TaskService.pids),
-    stats: reads(TaskService.stats),
-    connect: reads(TaskService.connect),
-    wait: reads(TaskService.wait, { timeoutMs: 0 }),
+    start: changes(methods.start),
+    delete: changes(methods.delete),
+    exec: acts(methods.exec),
+    kill: acts(methods.kill),
+    pause: acts(methods.pause),
+    resume: acts(methods.resume),
+    resizePty: acts(methods.resizePty),
+    closeIO: acts(methods.closeIO),
+    update: acts(methods.update),
+    shutdown: acts(methods.shutdown),
+    state: reads(methods.state),
+    pids: reads(methods.pids),
+    stats: reads(methods.stats),
+    connect: reads(methods.connect),
+    wait: reads(methods.wait, { timeoutMs: 0 }),
   };
 }

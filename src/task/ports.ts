@@ -5,6 +5,8 @@
  * daemon after a crash, gets the first result. Failures are VigilErrors whose code is what the caller's RPC answers.
  */
 
+import type { ExitedFact, OomFact } from "./facts.js";
+
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
 /** A mount of the Create request's rootfs list (containerd.types.Mount). */
@@ -143,8 +145,25 @@ export interface Commit {
   readonly factsThrough: bigint;
   /** The encoded response message of the RPC that ends with this commit; absent when none does. */
   readonly reply?: Uint8Array;
+  /** Nothing more will be done under this key: the kept results of its steps can go. */
+  readonly finished: boolean;
 }
 
 export interface Journal {
   commit(commit: Commit): Promise<void>;
+}
+
+/** What is known of a container at an OOM kill, beside the fact itself. */
+export interface OomContext {
+  /** Nanoseconds since 1970 of the last accepted change of the limits; 0n: none since the creation. */
+  readonly limitsChangedAt: bigint;
+  /** False: the container was still being created, so no event tells of this kill. */
+  readonly announced: boolean;
+}
+
+/** Keeps what is known of OOM kills. Called while a fact is applied, so before its commit; the same fact may come again. */
+export interface OomReports {
+  record(fact: OomFact, context: OomContext): void;
+  /** A process of the container exited: completes reports that could not tell who was killed. */
+  attribute(fact: ExitedFact): void;
 }

@@ -93,7 +93,9 @@ project_disk() {
   cp "$script" "$stage/.script"
   cp "$(command -v node)" "$stage/.node"
   env | grep '^VIGIL_' | grep -v '^VIGIL_CACHE=' | sed "s/'/'\\\\''/g; s/^\([A-Z0-9_]*\)=\(.*\)/export \1='\2'/" > "$stage/.environment" || true
-  (cd "$TOP" && tar -cf - --exclude=./.git --exclude=./.cache --exclude=./node_modules/.cache .) | tar -xf - -C "$stage"
+  (cd "$TOP" && tar -cf - --exclude=./.git --exclude=./.cache --exclude=./build/obj --exclude=./build/asan --exclude=./build/fuzz \
+    --exclude=./node_modules/.cache --exclude=./node_modules/@biomejs --exclude='./node_modules/@bufbuild/buf*' \
+    --exclude='./node_modules/@typescript' --exclude=./node_modules/dprint-node .) | tar -xf - -C "$stage"
   cp -r "$CACHE/rootfs" "$CACHE/containerd-1.7" "$CACHE/containerd-2.1" "$stage/.cache/"
   size=$(($(du -sm "$stage" | cut -f1) * 5 / 4 + 512))
   rm -f "$image"
@@ -103,11 +105,12 @@ project_disk() {
 }
 
 vm() {
-  local script=${1:?script} mode=${2:-plain} init="" tree=$CACHE/vm/emulator status
+  local script=${1:?script} mode=${2:-plain} init="" tree=$CACHE/vm/emulator work status
   [ "$mode" = plain ] || [ "$mode" = systemd ] || { echo "bed: mode is plain or systemd, not $mode" >&2; return 2; }
   vm_setup
   work=$(mktemp -d "$CACHE/vm/run.XXXXXX")
-  trap 'rm -rf "$work"' EXIT
+  # shellcheck disable=SC2064
+  trap "rm -rf '$work'" EXIT
   project_disk "$script" "$work/project.img"
   [ "$mode" = systemd ] && init="vigil.init=/sbin/init systemd.show_status=0"
   say "booting ($mode)"
@@ -120,7 +123,7 @@ vm() {
     -drive "file=$CACHE/vm/root.img,format=raw,if=virtio,snapshot=on" \
     -drive "file=$work/project.img,format=raw,if=virtio,cache=unsafe" \
     -append "console=ttyS0 quiet panic=-1 $init" < /dev/null |
-    sed -u 's/\x1b\[[0-9;?]*[a-zA-Z]//g; s/\x1bc//g; s/\r//g' | tee "$work/console" | grep --line-buffered -v '^vigil-vm-exit ' || true
+    sed -u 's/\x1b\[[0-9;?]*[a-zA-Z]//g; s/\x1bc//g; s/\r//g' | tee "$work/console" | grep --line-buffered -v -e '^vigil-vm-exit ' -e '^SeaBIOS ' -e '^Booting from ROM' || true
   status=$(sed -n 's/^vigil-vm-exit \([0-9]*\)$/\1/p' "$work/console" | tail -1)
   [ -n "$status" ] || { say "the machine ended without a status (crash, or longer than ${VIGIL_VM_TIMEOUT:-1500} s)"; return 125; }
   say "the machine is off, status $status"

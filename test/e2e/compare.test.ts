@@ -4,7 +4,7 @@ import { bed, chosenVersions, stockRuntime } from "../support/bed.js";
 import { type Containerd, startContainerd } from "../support/containerd.js";
 import { leftSince, takeSnapshot } from "../support/leftovers.js";
 import { differences } from "./compare.js";
-import { eventsOf, play, type Seen } from "./play.js";
+import { eventsOf, play } from "./play.js";
 import { progress, report } from "./report.js";
 import type { Scenario } from "./scenario.js";
 import { configuring } from "./scenarios/configuring.js";
@@ -12,26 +12,24 @@ import { controlling } from "./scenarios/controlling.js";
 import { oom } from "./scenarios/oom.js";
 import { restarting } from "./scenarios/restarting.js";
 import { running } from "./scenarios/running.js";
+import { specifying } from "./scenarios/specifying.js";
 
-const filter = process.env["VIGIL_E2E_FILTER"] ?? "";
-const smokeOnly = process.env["VIGIL_E2E_SMOKE"] === "1";
-const scenarios: readonly Scenario[] = [...running, ...controlling, ...configuring, ...oom, ...restarting]
+const filter = process.env.VIGIL_E2E_FILTER ?? "";
+const smokeOnly = process.env.VIGIL_E2E_SMOKE === "1";
+const scenarios: readonly Scenario[] = [
+  ...running,
+  ...controlling,
+  ...configuring,
+  ...specifying,
+  ...oom,
+  ...restarting,
+]
   .filter((scenario) => !smokeOnly || scenario.smoke === true)
   .filter((scenario) => scenario.name.includes(filter));
 
 async function timed<T>(work: Promise<T>): Promise<readonly [T, number]> {
   const begin = performance.now();
   return [await work, Math.round(performance.now() - begin)];
-}
-
-/** The stock shim loses the event of a task's deletion now and then; such a run is no reference. */
-async function reference(containerd: Containerd, scenario: Scenario, id: string): Promise<Seen> {
-  const excused = scenario.allowed?.some((entry) => entry.field.test("events")) ?? false;
-  for (let attempt = 1; ; attempt++) {
-    const seen = await play(containerd, stockRuntime, scenario, `${id}${"xyzuvw"[attempt]}`);
-    if (seen.lost.length === 0 || excused || attempt === 5) return seen;
-    progress(`again ${containerd.version}  ${scenario.name}: the stock shim lost /tasks/delete`);
-  }
 }
 
 describe.each(chosenVersions())("containerd %s", (version) => {
@@ -47,23 +45,29 @@ describe.each(chosenVersions())("containerd %s", (version) => {
     await containerd.close();
   });
 
-  test.for(scenarios.map((scenario, at) => ({ scenario, at })))("$scenario.name", async ({ scenario, at }, { skip }) => {
-    const reason = scenario.skip?.(version);
-    if (reason !== undefined) {
-      progress(`skip  ${version}  ${scenario.name}: ${reason}`);
-      skip(reason);
-    }
-    const ids = { stock: `s${at}`, tested: `t${at}x` };
-    const [stock, stockMs] = await timed(reference(containerd, scenario, ids.stock));
-    const [tested, testedMs] = await timed(play(containerd, bed.runtime, scenario, ids.tested));
-    whole.push({ scenario: scenario.name, id: ids.tested, events: tested.events });
-    const found = differences(scenario, version, stock, tested, bed.runtime === stockRuntime);
-    const faults = found.filter((entry) => entry.reason === undefined);
-    report({ scenario: scenario.name, version, stockMs, testedMs, differences: found });
-    const mark = faults.length === 0 ? "same " : "DIFF ";
-    progress(`${mark} ${version}  ${String(stockMs).padStart(5)} ms  ${String(testedMs).padStart(5)} ms  ${scenario.name}`);
-    expect(faults).toEqual([]);
-  });
+  test.for(scenarios.map((scenario, at) => ({ scenario, at })))(
+    "$scenario.name",
+    async ({ scenario, at }, { skip }) => {
+      const reason = scenario.skip?.(version);
+      if (reason !== undefined) {
+        progress(`skip  ${version}  ${scenario.name}: ${reason}`);
+        skip(reason);
+      }
+      const ids = { stock: `s${at}`, tested: `t${at}` };
+      const [stock, stockMs] = await timed(play(containerd, stockRuntime, scenario, ids.stock));
+      const [tested, testedMs] = await timed(play(containerd, bed.runtime, scenario, ids.tested));
+      whole.push({ scenario: scenario.name, id: ids.tested, events: tested.events });
+      const found = differences(scenario, version, stock, tested, bed.runtime === stockRuntime);
+      const faults = found.filter((entry) => entry.reason === undefined);
+      report({ scenario: scenario.name, version, stockMs, testedMs, differences: found });
+      const mark = faults.length === 0 ? "same " : "DIFF ";
+      progress(
+        `${mark} ${version}  ${String(stockMs).padStart(5)} ms  ${String(testedMs).padStart(5)} ms  ${scenario.name}`,
+      );
+      if (stock.lost.length > 0) progress(`      the stock shim lost /tasks/delete of ${stock.lost.join(", ")}`);
+      expect(faults).toEqual([]);
+    },
+  );
 
   test("no event came after its scenario", async () => {
     await containerd.settled();

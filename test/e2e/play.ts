@@ -1,15 +1,22 @@
 // Plays one scenario with one runtime and tells what was seen.
 import { createHash } from "node:crypto";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { bed, seconds, stockRuntime } from "../support/bed.js";
 import { cpuQuotaFile, memoryDir, memoryFiles, memoryRoot } from "../support/cgroup-tree.js";
-import { type CommandResult, eventually, type RunningCommand, runCommand, startCommand } from "../support/command.js";
+import {
+  type CommandOptions,
+  type CommandResult,
+  eventually,
+  type RunningCommand,
+  runCommand,
+  startCommand,
+} from "../support/command.js";
 import type { Containerd } from "../support/containerd.js";
 import { containerOf, gist } from "../support/ctr-events.js";
 import { leftSince, shimSocket, takeSnapshot } from "../support/leftovers.js";
 import { errorKind, normalise, type Replacement } from "./normalise.js";
-import type { CtrStep, HostStep, Scenario, Step } from "./scenario.js";
+import type { CtrStep, HostStep, Scenario, Spec, SpecStep, Step } from "./scenario.js";
 
 export interface SeenStep {
   readonly label: string;
@@ -81,6 +88,7 @@ class Player {
   async step(step: Step): Promise<void> {
     if ("ctr" in step && step.ctr.includes("$IMAGE")) this.#image = await this.containerd.image();
     if ("ctr" in step) return await this.#ctr(step);
+    if ("spec" in step) return await this.#spec(step);
     if ("host" in step) return await this.#host(step);
     if ("join" in step) return await this.#join(step.join);
     if ("signal" in step) {
@@ -104,13 +112,34 @@ class Player {
   }
 
   async #ctr(step: CtrStep): Promise<void> {
-    const { stdin } = step;
-    const running = startCommand(this.#argv(step), {
-      env: this.containerd.env,
-      ...(stdin === undefined ? {} : { stdin: typeof stdin === "string" ? stdin : stdin() }),
-    });
+    const running = startCommand(this.#argv(step), { env: this.containerd.env, ...this.#input(step) });
     if (step.background === undefined) this.#see(step, await running.result);
     else this.#background.set(step.background, { step, running });
+  }
+
+  /**
+   * ctr forgets to pass the end of input on when it comes before the task exists, and a terminal's echo would be seen
+   * twice before ctr has switched it off: so the end, and with a terminal all input, waits for the start.
+   */
+  #input(step: CtrStep): CommandOptions {
+    const { stdin, terminal } = step;
+    if (stdin === undefined && terminal === undefined) return {};
+    const content = typeof stdin === "function" ? stdin() : (stdin ?? "");
+    const from = this.containerd.events.records.length;
+    const at = step.ctr.indexOf("--exec-id");
+    const topic = at < 0 ? "/tasks/start" : `/tasks/exec-started ${step.ctr[at + 1]}`;
+    const started = this.containerd.events.until(
+      `${topic} of ${this.id}`,
+      (event) =>
+        this.containerd.events.records.indexOf(event) >= from &&
+        containerOf(event) === this.id &&
+        gist(event, this.id) === topic,
+    );
+    // A step that fails to start says so by its own exit status.
+    const settled = started.catch(() => undefined);
+    return terminal === undefined
+      ? { stdin: content, stdinEnds: settled }
+      : { stdin: content, stdinOpens: settled, stdinEnds: new Promise(() => {}) };
   }
 
   async #join(name: string): Promise<void> {
@@ -118,6 +147,19 @@ class Player {
     if (entry === undefined) throw new Error(`nothing named ${name} runs in the background`);
     this.#background.delete(name);
     this.#see(entry.step, await entry.running.result);
+  }
+
+  /** A spec as ctr makes it, changed by the scenario. */
+  async #spec(step: SpecStep): Promise<void> {
+    const { code, stdout, stderr } = await this.containerd.ctr(["oci", "spec"]);
+    if (code !== 0) throw new Error(`ctr oci spec: ${stderr}`);
+    const spec = JSON.parse(stdout.toString()) as Spec;
+    spec.root = { path: this.containerd.rootfs, readonly: false };
+    spec.process.args = step.command.map((arg) => this.#fill(arg));
+    spec.process.terminal = false;
+    spec.linux.cgroupsPath = `/${this.containerd.namespace}/${this.id}`;
+    step.edit(spec, (text) => this.#fill(text));
+    await writeFile(this.#fill(step.spec), JSON.stringify(spec));
   }
 
   async #host(step: HostStep): Promise<void> {
@@ -187,22 +229,29 @@ export async function play(containerd: Containerd, runtime: string, scenario: Sc
     await player.abandon();
   }
   const broken = [...player.broken];
-  const lost = await lostDeletes(containerd, id);
+  const lost = await lostDeletes(containerd, id, seconds(runtime === stockRuntime ? 0.5 : 3));
   await containerd.settled();
   const left = await leftSince(before, owner);
   if (left.length > 0) await player.abandon();
   await rm(dir, { recursive: true });
-  return { steps: player.steps, events: eventsOf(containerd, id), left: left.map((entry) => entry.replaceAll(id, "<ID>")), lost, broken };
+  return {
+    steps: player.steps,
+    events: eventsOf(containerd, id),
+    left: left.map((entry) => entry.replaceAll(id, "<ID>")),
+    lost,
+    broken,
+  };
 }
 
 /** The shim publishes a task's delete after it answered, so it may come late; the stock shim sometimes loses it. */
-async function lostDeletes(containerd: Containerd, id: string): Promise<string[]> {
+async function lostDeletes(containerd: Containerd, id: string, limitMs: number): Promise<string[]> {
   const lost: string[] = [];
   for (const name of [id, `${id}-b`]) {
-    const count = (topic: string) => containerd.events.ofContainer(name).filter((event) => event.topic === topic).length;
+    const count = (topic: string) =>
+      containerd.events.ofContainer(name).filter((event) => event.topic === topic).length;
     const complete = () => count("/tasks/delete") >= count("/tasks/create");
     if (complete()) continue;
-    const whole = containerd.events.until(`/tasks/delete of ${name}`, complete, seconds(2));
+    const whole = containerd.events.until(`/tasks/delete of ${name}`, complete, limitMs);
     await whole.catch(() => lost.push(name.replace(id, "<ID>")));
   }
   return lost;

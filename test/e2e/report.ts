@@ -16,6 +16,6 @@ export function progress(text: string): void {
 }
 
 export function report(entry: ScenarioReport): void {
-  const path = process.env["VIGIL_E2E_REPORT"];
+  const path = process.env.VIGIL_E2E_REPORT;
   if (path !== undefined) appendFileSync(path, `${JSON.stringify(entry)}\n`);
 }

@@ -58,7 +58,32 @@ export interface HostStep {
   readonly until?: RegExp;
 }
 
-export type Step = CtrStep | JoinStep | EventStep | SignalStep | RestartStep | HostStep;
+/** The parts of an OCI runtime spec that scenarios change. */
+export interface Spec {
+  root: { path: string; readonly: boolean };
+  process: { args: string[]; terminal: boolean; env?: string[]; rlimits?: unknown[]; [key: string]: unknown };
+  mounts: { destination: string; type?: string; source?: string; options?: string[] }[];
+  hooks?: Record<string, { path: string; args?: string[]; env?: string[]; timeout?: number }[]>;
+  annotations?: Record<string, string>;
+  linux: {
+    cgroupsPath?: string;
+    namespaces: { type: string; path?: string }[];
+    sysctl?: Record<string, string>;
+    uidMappings?: unknown[];
+    gidMappings?: unknown[];
+    resources?: Record<string, unknown>;
+    [key: string]: unknown;
+  };
+}
+
+/** Writes a spec for `ctr run --config`. */
+export interface SpecStep {
+  readonly spec: string;
+  readonly command: readonly string[];
+  readonly edit: (spec: Spec, fill: (text: string) => string) => void;
+}
+
+export type Step = CtrStep | JoinStep | EventStep | SignalStep | RestartStep | HostStep | SpecStep;
 
 export interface AllowedDifference {
   /** As the report names it: `step 3 stderr`, `step 3 code`, `events`, `left`. */
@@ -93,13 +118,32 @@ export function sh(flags: readonly string[], script: string, options: RunOptions
   return run(flags, ["/bin/sh", "-c", script], options);
 }
 
-export function exec(execId: string, flags: readonly string[], command: readonly string[], options: RunOptions = {}): CtrStep {
+export function exec(
+  execId: string,
+  flags: readonly string[],
+  command: readonly string[],
+  options: RunOptions = {},
+): CtrStep {
   const { id = "$ID", ...rest } = options;
   return { ctr: ["task", "exec", "--exec-id", execId, ...flags, id, ...command], ...rest };
 }
 
 export function task(verb: string, args: readonly string[] = ["$ID"], options: Omit<CtrStep, "ctr"> = {}): CtrStep {
   return { ctr: ["task", verb, ...args], ...options };
+}
+
+/** Two steps: a spec of the scenario's own, and `ctr run --config` with it. */
+export function runSpec(
+  flags: readonly string[],
+  command: readonly string[],
+  edit: SpecStep["edit"],
+  options: Omit<CtrStep, "ctr"> = {},
+): readonly Step[] {
+  const spec = "$BASE/spec.json";
+  return [
+    { spec, command, edit },
+    { ctr: ["run", ...flags, "--config", spec, "$ID"], ...options },
+  ];
 }
 
 /** Ends a detached container the way a manager does. */

@@ -10,7 +10,7 @@ export const allVersions: readonly Version[] = ["2.1", "1.7"];
 export const stockRuntime = "io.containerd.runc.v2";
 
 const top = join(dirname(fileURLToPath(import.meta.url)), "../..");
-const cache = process.env["VIGIL_CACHE"] ?? join(top, ".cache");
+const cache = process.env.VIGIL_CACHE ?? join(top, ".cache");
 
 export const bed = {
   top,
@@ -19,14 +19,14 @@ export const bed = {
   binaries: (version: Version) => join(cache, `containerd-${version}`, "bin"),
   built: join(top, "build/bin"),
   /** The runtime under test; naming the stock one proves the harness against itself. */
-  runtime: process.env["VIGIL_E2E_RUNTIME"] ?? "io.containerd.vigil.v1",
+  runtime: process.env.VIGIL_E2E_RUNTIME ?? "io.containerd.vigil.v1",
   /** Emulated machines are slower by this factor; every time limit is stretched by it. */
-  slowness: Number(process.env["VIGIL_SLOWNESS"] ?? "1"),
+  slowness: Number(process.env.VIGIL_SLOWNESS ?? "1"),
 };
 
 /** The versions this run is for: VIGIL_E2E_CONTAINERD is one of them or "all". */
 export function chosenVersions(): readonly Version[] {
-  const wish = process.env["VIGIL_E2E_CONTAINERD"] ?? "all";
+  const wish = process.env.VIGIL_E2E_CONTAINERD ?? "all";
   if (wish === "all") return allVersions;
   const chosen = allVersions.filter((version) => version === wish);
   if (chosen.length === 0) throw new Error(`VIGIL_E2E_CONTAINERD is ${allVersions.join(", ")} or all, not "${wish}"`);

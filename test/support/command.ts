@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
+import type { Writable } from "node:stream";
 import { seconds } from "./bed.js";
 
 export interface CommandResult {
@@ -11,6 +12,9 @@ export interface CommandResult {
 
 export interface CommandOptions {
   readonly stdin?: string | Buffer;
+  /** Nothing is written before the first; the end of input comes after the second. Neither: both at once. */
+  readonly stdinOpens?: Promise<unknown>;
+  readonly stdinEnds?: Promise<unknown>;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
   readonly limitMs?: number;
@@ -37,8 +41,17 @@ export function startCommand(argv: readonly string[], options: CommandOptions = 
   child.stdin?.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") err.push(Buffer.from(`stdin: ${error.message}\n`));
   });
-  if (options.stdin !== undefined) child.stdin?.end(options.stdin);
+  if (options.stdin !== undefined && child.stdin !== null) {
+    feed(child.stdin, options).catch((error: Error) => err.push(Buffer.from(`stdin: ${error.message}\n`)));
+  }
   return { child, result: collect(child, argv, out, err, options.limitMs ?? seconds(60)) };
+}
+
+async function feed(stdin: Writable, options: CommandOptions): Promise<void> {
+  await options.stdinOpens;
+  stdin.write(options.stdin ?? "");
+  await options.stdinEnds;
+  stdin.end();
 }
 
 async function collect(

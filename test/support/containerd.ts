@@ -5,7 +5,14 @@ import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/prom
 import { join } from "node:path";
 import { bed, prepareBed, seconds, type Version } from "./bed.js";
 import { removeEmptyCgroups } from "./cgroup-tree.js";
-import { type CommandOptions, type CommandResult, eventually, runCommand, type Service, startService } from "./command.js";
+import {
+  type CommandOptions,
+  type CommandResult,
+  eventually,
+  runCommand,
+  type Service,
+  startService,
+} from "./command.js";
 import { EventLog } from "./ctr-events.js";
 import { makeImageArchive } from "./oci-image.js";
 

@@ -25,17 +25,17 @@ export function parseEvent(text: string): EventRecord | undefined {
 
 /** The container an event is about, whatever the message calls it. */
 export function containerOf(event: EventRecord): string | undefined {
-  const id = event.body["container_id"] ?? (event.topic.startsWith("/containers/") ? event.body["id"] : undefined);
+  const id = event.body.container_id ?? (event.topic.startsWith("/containers/") ? event.body.id : undefined);
   return typeof id === "string" ? id : undefined;
 }
 
 /** An event without its pids, times and paths: `/tasks/exit init 137`, `/tasks/exec-added e1`. */
 export function gist(event: EventRecord, containerId: string): string {
-  const id = event.body["exec_id"] ?? event.body["id"];
+  const id = event.body.exec_id ?? event.body.id;
   const whose = id === undefined || id === "" ? [] : [id === containerId ? "init" : String(id)];
   // ctr leaves zero values out of its JSON.
   const ends = event.topic === "/tasks/exit" || event.topic === "/tasks/delete";
-  const status = ends ? [String(event.body["exit_status"] ?? 0)] : [];
+  const status = ends ? [String(event.body.exit_status ?? 0)] : [];
   return [event.topic, ...whose, ...status].join(" ");
 }
 

@@ -51,7 +51,9 @@ async function processEntry(pid: number): Promise<ProcessEntry | undefined> {
   const [state = "", parent = "0"] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const command = (await readable(`/proc/${pid}/cmdline`)).replaceAll("\0", " ").trim();
   const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => "");
-  const places = [command, cwd, await readable(`/proc/${pid}/environ`), await readable(`/proc/${pid}/cgroup`)].join("\0");
+  const places = [command, cwd, await readable(`/proc/${pid}/environ`), await readable(`/proc/${pid}/cgroup`)].join(
+    "\0",
+  );
   const name = command === "" ? stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")")) : command;
   return { pid, parent: Number(parent), command: state === "Z" ? `${name} (zombie)` : name, places };
 }

@@ -13,7 +13,12 @@ export interface CgroupUpdate {
 
 // One line a write; an empty one too, as write(2) of no bytes never reaches the file.
 function linesOf(text: string | undefined): string[] {
-  return text === undefined ? [] : text.trimEnd().split("\n").map((line) => line || "\n");
+  return text === undefined
+    ? []
+    : text
+        .trimEnd()
+        .split("\n")
+        .map((line) => line || "\n");
 }
 
 /** New limits for a container's cgroups. Device rules stay as they are: they are part of the container's make. */
@@ -22,8 +27,6 @@ export function planCgroupUpdate(placement: Placement, resources: Resources, con
   const before = new Map(writes.map(({ path }) => [path, readKernelFile(path)]));
   return {
     script: writes.map(writeOp),
-    undo: [...before]
-      .reverse()
-      .flatMap(([path, text]) => linesOf(text).map((line) => optional(write(path, line)))),
+    undo: [...before].reverse().flatMap(([path, text]) => linesOf(text).map((line) => optional(write(path, line)))),
   };
 }

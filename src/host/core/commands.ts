@@ -19,11 +19,12 @@ export interface CoreCommands {
 /** What the core or one of its helpers answered: `errno` > 0, the index of the op that failed, and its own words. */
 export class CoreError extends Error {
   override readonly name = "CoreError";
-  constructor(
-    readonly errno: number,
-    readonly op: number,
-    message: string,
-  ) {
+  readonly errno: number;
+  readonly op: number;
+
+  constructor(errno: number, op: number, message: string) {
     super(message);
+    this.errno = errno;
+    this.op = op;
   }
 }

@@ -112,7 +112,7 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
     } else if (cleared !== undefined) {
       flags &= ~cleared;
       clear |= cleared;
-    } else if (spread !== undefined) propagation = spread;
+    } else if (spread !== undefined) propagation |= spread;
     else if (unimplemented.has(option)) refused.push(option);
     else if (option !== "defaults" && option !== "") data.push(option);
   }

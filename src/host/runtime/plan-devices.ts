@@ -31,7 +31,9 @@ function node(spec: LinuxSpec["devices"][number], at: string): DeviceNode {
   const number = (key: "major" | "minor"): number => {
     if (type === "p") return 0;
     const value = spec[key];
-    return value >= 0n && value <= maximumNumber ? Number(value) : refuse(`${at}.${key}`, `${value} is not a number of a device`);
+    return value >= 0n && value <= maximumNumber
+      ? Number(value)
+      : refuse(`${at}.${key}`, `${value} is not a number of a device`);
   };
   return {
     path,

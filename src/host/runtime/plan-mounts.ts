@@ -4,7 +4,7 @@ import type { Placement } from "../cgroup/placement.js";
 import { bindOrMount, cgroupMount, type Op } from "../core/ops.js";
 import { refuse } from "../oci/check.js";
 import type { SpecMount } from "../oci/spec.js";
-import { MS, type MountOptions, parseMountOptions } from "./mount-options.js";
+import { type MountOptions, MS, parseMountOptions } from "./mount-options.js";
 
 export interface MountPlan {
   readonly ops: Op[];

@@ -36,7 +36,9 @@ export const configuring: readonly Scenario[] = [
   },
   {
     name: "a network of its own",
-    steps: [run(["--rm"], ["/bin/sh", "-c", "ls /sys/class/net; ip link | grep -c ether"], { code: 1, out: /^lo\n0$/ })],
+    steps: [
+      run(["--rm"], ["/bin/sh", "-c", "ls /sys/class/net; ip link | grep -c ether"], { code: 1, out: /^lo\n0$/ }),
+    ],
   },
   {
     name: "bind mounts, read-write and read-only",
@@ -110,7 +112,10 @@ export const configuring: readonly Scenario[] = [
       }),
     ],
   },
-  { name: "privileged", steps: [sh(["--rm", "--privileged"], "mount -t tmpfs x /tmp && grep -c ' /tmp ' /proc/mounts", { out: /^1$/ })] },
+  {
+    name: "privileged",
+    steps: [sh(["--rm", "--privileged"], "mount -t tmpfs x /tmp && grep -c ' /tmp ' /proc/mounts", { out: /^1$/ })],
+  },
   {
     name: "mounts as the container sees them",
     steps: [sh(["--rm"], "cat /proc/mounts", { out: /^proc \/proc proc/m })],
@@ -118,21 +123,33 @@ export const configuring: readonly Scenario[] = [
   {
     name: "devices and masked paths",
     steps: [
-      sh(["--rm"], "cd /dev; stat -c '%n %F %t:%T %a %u:%g' * | sort; readlink fd; readlink stdin; readlink ptmx; true", { out: /null character/ }),
-      sh(["--rm"], "wc -c < /proc/kcore; ls /proc/acpi /sys/firmware 2>&1; echo x 2>&1 > /proc/sysrq-trigger", { code: "any" }),
+      sh(
+        ["--rm"],
+        "cd /dev; stat -c '%n %F %t:%T %a %u:%g' * | sort; readlink fd; readlink stdin; readlink ptmx; true",
+        { out: /null character/ },
+      ),
+      sh(["--rm"], "wc -c < /proc/kcore; ls /proc/acpi /sys/firmware 2>&1; echo x 2>&1 > /proc/sysrq-trigger", {
+        code: "any",
+      }),
     ],
   },
   {
     name: "limits, priorities and descriptors",
     steps: [
-      sh(["--rm"], "ulimit -a; umask; cat /proc/self/oom_score_adj; ls /proc/self/fd | wc -l; id; cat /proc/1/cmdline", {
-        out: /^0022$/m,
-      }),
+      sh(
+        ["--rm"],
+        "ulimit -a; umask; cat /proc/self/oom_score_adj; ls /proc/self/fd | wc -l; id; cat /proc/1/cmdline",
+        {
+          out: /^0022$/m,
+        },
+      ),
     ],
   },
   {
     name: "signals as the container finds them",
-    steps: [run(["--rm"], ["/bin/grep", "-E", "^Sig(Blk|Ign|Cgt)|^ShdPnd", "/proc/self/status"], { out: /^SigIgn: 0+$/m })],
+    steps: [
+      run(["--rm"], ["/bin/grep", "-E", "^Sig(Blk|Ign|Cgt)|^ShdPnd", "/proc/self/status"], { out: /^SigIgn: 0+$/m }),
+    ],
   },
   {
     name: "missing program",
@@ -154,9 +171,23 @@ export const configuring: readonly Scenario[] = [
     name: "image with an overlay root",
     smoke: true,
     steps: [
-      { ctr: ["run", "--rm", "$IMAGE", "$ID", "sh", "-c", "echo $FROM_IMAGE; touch /new && ls /new; grep -c ' / overlay' /proc/mounts"], out: /^from the image\n\/new\n1$/ },
+      {
+        ctr: [
+          "run",
+          "--rm",
+          "$IMAGE",
+          "$ID",
+          "sh",
+          "-c",
+          "echo $FROM_IMAGE; touch /new && ls /new; grep -c ' / overlay' /proc/mounts",
+        ],
+        out: /^from the image\n\/new\n1$/,
+      },
       { ctr: ["run", "--rm", "--read-only", "$IMAGE", "$ID", "touch", "/new"], code: 1, err: /Read-only/ },
-      { ctr: ["run", "--rm", "--user", "guest", "--cwd", "/tmp", "$IMAGE", "$ID", "sh", "-c", "id -un; pwd"], out: /^guest\n\/tmp$/ },
+      {
+        ctr: ["run", "--rm", "--user", "guest", "--cwd", "/tmp", "$IMAGE", "$ID", "sh", "-c", "id -un; pwd"],
+        out: /^guest\n\/tmp$/,
+      },
     ],
   },
 ];

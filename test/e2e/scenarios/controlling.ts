@@ -19,7 +19,7 @@ export const controlling: readonly Scenario[] = [
   },
   {
     name: "metrics",
-    steps: [sleeper, task("metrics", ["$ID"], { mask: /\d+$/gm, out: /memory/ }), ...killAndDelete],
+    steps: [sleeper, task("metrics", ["$ID"], { mask: /\d+/g, out: /memory/ }), ...killAndDelete],
   },
   {
     name: "exec: status and output",
@@ -45,11 +45,16 @@ export const controlling: readonly Scenario[] = [
     name: "exec: terminal",
     steps: [
       sleeper,
-      exec("e1", ["-t"], ["/bin/sh", "-c", 'while [ "$(stty size)" = "0 0" ]; do sleep 0.1; done; stty size; exit 2'], {
-        terminal: { rows: 41, columns: 99 },
-        code: 2,
-        out: /^41 99$/,
-      }),
+      exec(
+        "e1",
+        ["-t"],
+        ["/bin/sh", "-c", "until stty size 2>/dev/null | grep -q '[1-9]'; do sleep 0.1; done; stty size; exit 2"],
+        {
+          terminal: { rows: 41, columns: 99 },
+          code: 2,
+          out: /^41 99$/,
+        },
+      ),
       ...killAndDelete,
     ],
   },
@@ -71,8 +76,16 @@ export const controlling: readonly Scenario[] = [
     events: "set",
     steps: [
       sleeper,
-      exec("e1", [], ["/bin/sh", "-c", "sleep 0.5; echo first; exit 11"], { background: "one", code: 11, out: /^first$/ }),
-      exec("e2", [], ["/bin/sh", "-c", "sleep 0.5; echo second; exit 12"], { background: "two", code: 12, out: /^second$/ }),
+      exec("e1", [], ["/bin/sh", "-c", "sleep 0.5; echo first; exit 11"], {
+        background: "one",
+        code: 11,
+        out: /^first$/,
+      }),
+      exec("e2", [], ["/bin/sh", "-c", "sleep 0.5; echo second; exit 12"], {
+        background: "two",
+        code: 12,
+        out: /^second$/,
+      }),
       { join: "one" },
       { join: "two" },
       ...killAndDelete,
@@ -82,11 +95,11 @@ export const controlling: readonly Scenario[] = [
     name: "exec: detached, killed by its id",
     steps: [
       sleeper,
-      exec("e1", ["-d"], ["/bin/sleep", "1000"]),
-      task("ps", ["$ID"], { mask: numbers, out: /e1/ }),
-      task("kill", ["--exec-id", "e1", "-s", "SIGKILL", "$ID"]),
-      { event: "/tasks/exit e1 137" },
-      task("delete", ["--exec-id", "e1", "$ID"], { err: /exit code 137/ }),
+      exec("extra", ["-d"], ["/bin/sleep", "1000"]),
+      task("ps", ["$ID"], { mask: numbers, out: /extra/ }),
+      task("kill", ["--exec-id", "extra", "-s", "SIGKILL", "$ID"]),
+      { event: "/tasks/exit extra 137" },
+      task("delete", ["--exec-id", "extra", "$ID"], { code: 137 }),
       ...killAndDelete,
     ],
   },
@@ -199,7 +212,11 @@ export const controlling: readonly Scenario[] = [
   },
   {
     name: "delete: by force",
-    steps: [sleeper, task("delete", ["--force", "$ID"], { err: /exit code 137/ }), { ctr: ["container", "delete", "$ID"] }],
+    steps: [
+      sleeper,
+      task("delete", ["--force", "$ID"], { err: /exit code 137/ }),
+      { ctr: ["container", "delete", "$ID"] },
+    ],
   },
   {
     name: "start twice",

@@ -15,7 +15,11 @@ export const oom: readonly Scenario[] = [
     smoke: true,
     events: "set",
     steps: [
-      sh(["--rm", ...limit], "tail /dev/zero; echo child $?; sleep 0.3; exit 3", { code: 3, out: /^child 137$/, err: /^Killed$|^$/ }),
+      sh(["--rm", ...limit], "tail /dev/zero; echo child $?; sleep 0.3; exit 3", {
+        code: 3,
+        out: /^child 137$/,
+        err: /^Killed$|^$/,
+      }),
       { event: "/tasks/oom" },
     ],
   },

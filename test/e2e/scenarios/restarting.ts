@@ -17,7 +17,10 @@ export const restarting: readonly Scenario[] = [
     name: "restart: exit while nobody listens",
     allowed: [{ field: /^events$/, reason: "the stock shim may lose the exit that containerd was not there for" }],
     steps: [
-      sh(["-d", "--pid-file", "$BASE/pid", "--mount", "type=bind,src=$BASE,dst=/tmp,options=rbind:rw"], "while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 9"),
+      sh(
+        ["-d", "--pid-file", "$BASE/pid", "--mount", "type=bind,src=$BASE,dst=/tmp,options=rbind:rw"],
+        "while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 9",
+      ),
       {
         restart: "SIGKILL",
         meanwhile: { host: ["sh", "-c", "touch $BASE/go; tail --pid=$(cat $BASE/pid) -f /dev/null"] },

@@ -1,8 +1,9 @@
 // A container in the foreground: status, output, input, terminal.
-import { exec, killAndDelete, run, type Scenario, sh, task } from "../scenario.js";
+import { exec, killAndDelete, run, runSpec, type Scenario, type Spec, sh, task } from "../scenario.js";
 
-const hostPids = "--with-ns";
-const hostPidNamespace = "pid:/proc/1/ns/pid";
+const hostPids = (spec: Spec) => {
+  spec.linux.namespaces = spec.linux.namespaces.filter((entry) => entry.type !== "pid");
+};
 
 const tenMegabytes = /^\d{8} bytes, sha256 [0-9a-f]{64}$/;
 
@@ -27,7 +28,7 @@ export const running: readonly Scenario[] = [
     // The first process of a pid namespace ignores SIGTERM, so it gets the machine's.
     name: "killed by SIGTERM",
     steps: [
-      run(["--rm", hostPids, hostPidNamespace], ["/bin/sleep", "1000"], { background: "run", code: 143 }),
+      ...runSpec(["--rm"], ["/bin/sleep", "1000"], hostPids, { background: "run", code: 143 }),
       { event: "/tasks/start" },
       task("kill", ["-s", "SIGTERM", "$ID"]),
       { join: "run" },
@@ -45,17 +46,26 @@ export const running: readonly Scenario[] = [
   },
   {
     name: "stdin of 4 MB",
-    steps: [
-      run(["--rm"], ["/bin/md5sum"], { stdin: () => Buffer.alloc(4 << 20, "vigil\n"), out: /^[0-9a-f]{32} -$/ }),
-    ],
+    steps: [run(["--rm"], ["/bin/md5sum"], { stdin: () => Buffer.alloc(4 << 20, "vigil\n"), out: /^[0-9a-f]{32} -$/ })],
   },
   {
     name: "terminal of the caller's size",
     steps: [
-      sh(["--rm", "-t"], 'while [ "$(stty size)" = "0 0" ]; do sleep 0.1; done; stty size; tty; exit 5', {
+      sh(["--rm", "-t"], "until stty size 2>/dev/null | grep -q '[1-9]'; do sleep 0.1; done; stty size; tty; exit 5", {
         terminal: { rows: 33, columns: 77 },
         code: 5,
-        out: /33 77\n\/dev\/(pts\/0|console)/,
+        out: /^33 77\n\/dev\/(pts\/0|console)$/,
+      }),
+    ],
+  },
+  {
+    name: "typing into a terminal",
+    steps: [
+      sh(["--rm", "-t"], 'read line; echo "got $line"; exit 4', {
+        terminal: { rows: 24, columns: 80 },
+        stdin: "a word\n",
+        code: 4,
+        out: /got a word$/,
       }),
     ],
   },
@@ -71,9 +81,7 @@ export const running: readonly Scenario[] = [
   },
   {
     name: "both outputs at once, large",
-    steps: [
-      sh(["--rm"], "seq 1 200000 & seq 1 200000 >&2; wait", { out: /^\d{7} bytes/, err: /^\d{7} bytes/ }),
-    ],
+    steps: [sh(["--rm"], "seq 1 200000 & seq 1 200000 >&2; wait", { out: /^\d{7} bytes/, err: /^\d{7} bytes/ })],
   },
   {
     name: "no output at all (--null-io)",
@@ -92,7 +100,10 @@ export const running: readonly Scenario[] = [
     steps: [
       sh(["--rm", "--log-uri", "binary://$FIXTURES/log-program.sh?dir=$BASE"], "echo out; echo err >&2", { out: /^$/ }),
       { host: ["cat", "$BASE/log-stdout", "$BASE/log-stderr"], until: /out\nerr/ },
-      { host: ["cat", "$BASE/log-arguments", "$BASE/log-environment"], out: /^dir <ID> <NS>\nCONTAINER_ID\nCONTAINER_NAMESPACE$/ },
+      {
+        host: ["cat", "$BASE/log-arguments", "$BASE/log-environment"],
+        out: /^dir <ID> <NS>\nCONTAINER_ID\nCONTAINER_NAMESPACE$/,
+      },
     ],
   },
   {
@@ -109,13 +120,13 @@ export const running: readonly Scenario[] = [
     ],
   },
   {
-    name: "attach to what ran before",
+    name: "attach",
     steps: [
       sh(
         ["-d", "--mount", "type=bind,src=$BASE,dst=/tmp,options=rbind:rw"],
-        "echo before; while [ ! -e /tmp/go ]; do sleep 0.05; done; echo after; exit 6",
+        "while [ ! -e /tmp/go ]; do sleep 0.05; done; echo after; exit 6",
       ),
-      task("attach", ["$ID"], { background: "attach", code: 6, out: /^before\nafter$/ }),
+      task("attach", ["$ID"], { background: "attach", code: 6, out: /^after$/ }),
       { host: ["sleep", "1"] },
       { host: ["touch", "$BASE/go"] },
       { join: "attach" },
@@ -136,14 +147,14 @@ export const running: readonly Scenario[] = [
     name: "children die with the first process",
     steps: [
       sh(["-d"], "sleep 1000 & sleep 1000 & sleep 1000"),
-      exec("e1", [], ["/bin/sh", "-c", "ps | grep -c 'sleep 1000' "], { out: /^[34]$/ }),
+      exec("e1", [], ["/bin/sh", "-c", "pidof sleep | wc -w"], { out: /^3$/ }),
       ...killAndDelete,
     ],
   },
   {
     name: "children in the machine's pid namespace die with the first process",
     steps: [
-      sh(["-d", hostPids, hostPidNamespace], "sleep 77321 & exec sleep 77321"),
+      ...runSpec(["-d"], ["/bin/sh", "-c", "sleep 77321 & exec sleep 77321"], hostPids),
       { event: "/tasks/start" },
       ...killAndDelete,
       { host: ["sh", "-c", "ps -eo args | grep -c '^sleep 7732[1]' || true"], out: /^0$/ },

@@ -1,0 +1,167 @@
+/* The helper of a birth: opens streams, carries out the host ops, makes the child, and stays until there is nothing left that
+ * it would have to undo. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "io/open.h"
+#include "lib/cleanup.h"
+#include "runtime/host.h"
+#include "runtime/hygiene.h"
+#include "runtime/message.h"
+#include "runtime/mount.h"
+#include "runtime/runtime.h"
+#include "runtime/spawn.h"
+
+#define REAPED_TIMEOUT_MS 1000 /* the core takes its last look at the counters when its child dies, then reaps it */
+
+struct helper {
+        const struct vg_birth *birth;
+        int channel, init_pidfd;
+        struct vg_host host;
+        struct vg_streams streams;
+};
+
+static int prepare(struct helper *h, struct vg_failure *failure) {
+        const int keep[] = {h->channel, h->init_pidfd};
+        vg_reset_signals();
+        umask(0);
+        int status = vg_close_others(keep, VG_COUNT(keep));
+        if (status == 0)
+                status = vg_fill_stdio();
+        if (status == 0)
+                status = vg_proc_open(&h->host.proc);
+        return status < 0 ? vg_fail(failure, status, "prepare helper") : 0;
+}
+
+static int send_streams(const struct helper *h) {
+        const struct vg_stream_fds *s = &h->streams.fds;
+        const int all[VG_MESSAGE_FDS_MAX] = {s->in_fifo,  s->in_keep,  s->in_pipe,  s->out_pipe, s->out_sink,
+                                             s->out_keep, s->err_pipe, s->err_sink, s->err_keep};
+        int sent[VG_MESSAGE_FDS_MAX];
+        char message[1 + VG_MESSAGE_FDS_MAX] = {'i'};
+        unsigned count = 0;
+        for (unsigned i = 0; i < VG_MESSAGE_FDS_MAX; i++) {
+                message[1 + i] = (char)(all[i] >= 0 ? (int)count : -1);
+                if (all[i] >= 0)
+                        sent[count++] = all[i];
+        }
+        return vg_message_send(h->channel, message, sizeof message, sent, count);
+}
+
+/* Hands over what exists and waits until the core watches the cgroups. */
+static int await_watch(struct helper *h, struct vg_failure *failure) {
+        int status = send_streams(h);
+        if (status == 0 && h->streams.logger > 0)
+                status = vg_message_send_pid(h->channel, 'l', (uint32_t)h->streams.logger);
+        if (status == 0)
+                status = vg_message_send_tag(h->channel, 'c');
+        char tag = 0;
+        if (status == 0)
+                status = vg_message_receive(h->channel, &tag, NULL);
+        if (status == 0 && tag != 'g')
+                status = -EPROTO;
+        vg_streams_close_core_ends(&h->streams);
+        return status < 0 ? vg_fail(failure, status, "talk to the core") : 0;
+}
+
+/* Until the child has become what it should, has failed, or has died. 0: nothing to undo. */
+static int attend(struct helper *h, const struct vg_spawned *spawned, struct vg_failure *failure) {
+        struct pollfd waits[] = {
+                {.fd = spawned->talk, .events = POLLIN},
+                {.fd = h->channel, .events = 0}, /* POLLHUP: the core is dead, and so is the child */
+        };
+        while (poll(waits, VG_COUNT(waits), -1) < 0)
+                if (errno != EINTR)
+                        return vg_fail(failure, -errno, "wait for the container's init");
+        if (waits[1].revents && !waits[0].revents) {
+                vg_spawned_kill(spawned);
+                return vg_fail(failure, -ECONNRESET, "talk to the core");
+        }
+        char tag = 0;
+        int status = vg_message_receive(spawned->talk, &tag, failure);
+        if (status < 0) {
+                vg_spawned_wait(spawned, true, REAPED_TIMEOUT_MS);
+                return vg_fail_words(failure, -ECHILD, "container init died during set-up");
+        }
+        if (tag == 'e') {
+                vg_spawned_kill(spawned);
+                return failure->status;
+        }
+        if (tag == 'r')
+                status = vg_message_send_tag(h->channel, 'r');
+        if (status < 0) {
+                vg_spawned_kill(spawned);
+                return vg_fail(failure, status, "talk to the core");
+        }
+        return 0;
+}
+
+static int make_child(struct helper *h, uint32_t first_op, struct vg_failure *failure) {
+        struct vg_child child = {
+                .birth = h->birth,
+                .first_op = first_op,
+                .channel = h->channel,
+                .init_pidfd = h->init_pidfd,
+                .proc = h->host.proc,
+        };
+        memcpy(child.stdio, h->streams.container, sizeof child.stdio);
+        struct vg_spawned spawned;
+        int status = vg_spawn(&child, &spawned, failure);
+        if (status < 0)
+                return status;
+        status = vg_message_send_pid(h->channel, 'p', (uint32_t)spawned.pid);
+        if (status == 0)
+                status = vg_message_send_tag(spawned.talk, 'g');
+        if (status < 0) {
+                vg_spawned_kill(&spawned);
+                return vg_fail(failure, status, "let the container's init go");
+        }
+        /* Only the container may hold its ends of the pipes. */
+        for (int i = 0; i < 3; i++)
+                vg_closep(&h->streams.container[i]);
+        return attend(h, &spawned, failure);
+}
+
+static int give_birth(struct helper *h, struct vg_failure *failure) {
+        uint32_t host_ops;
+        /* Nothing is made yet that would have to be undone, and an open can block for long. */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+                return vg_fail(failure, -errno, "prepare helper");
+        int status = vg_streams_open(h->birth, &h->streams, failure);
+        if (status < 0)
+                return status;
+        (void)prctl(PR_SET_PDEATHSIG, 0);
+        status = vg_host_run(&h->host, h->birth->script, &host_ops, failure);
+        if (status == 0)
+                status = await_watch(h, failure);
+        return status < 0 ? status : make_child(h, host_ops, failure);
+}
+
+_Noreturn void vg_birth_run(const struct vg_birth *birth, int init_pidfd, int channel) {
+        struct vg_failure failure = {0};
+        struct helper h = {
+                .birth = birth,
+                .channel = channel,
+                .init_pidfd = init_pidfd,
+                .host.proc = -1,
+                .streams = {.fds = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}, .container = {-1, -1, -1}, .logger_pidfd = -1},
+        };
+        int status = prepare(&h, &failure);
+        if (status == 0)
+                status = give_birth(&h, &failure);
+        if (status == 0) {
+                /* In this order: the child goes on when its private socket ends. */
+                close(channel);
+                _exit(EXIT_SUCCESS);
+        }
+        vg_undo_run(&h.host.undo, h.host.proc);
+        vg_streams_done(&h.streams);
+        (void)vg_message_send_failure(channel, &failure); /* not heard: the core is dead */
+        _exit(EXIT_FAILURE);
+}

@@ -1,0 +1,122 @@
+#include "runtime/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/cleanup.h"
+#include "runtime/cgroup.h"
+#include "runtime/deadline.h"
+#include "runtime/sys.h"
+
+#define KILL_TIMEOUT_MS 10000
+#define REAPED_LOOK_MS 5 /* before Linux 6.9 the reaping of a process raises nothing on its pidfd */
+
+/* A pid namespace is entered by the children of who joins it. */
+static int join_pid_namespace(const struct vg_child *child, struct vg_failure *failure) {
+        const struct vg_birth *birth = child->birth;
+        for (uint32_t i = 0; i < birth->n_joins; i++) {
+                if (!(birth->joins[i].flag & CLONE_NEWPID))
+                        continue;
+                _cleanup_close_ int fd = open(birth->joins[i].path, O_RDONLY | O_CLOEXEC);
+                if (fd < 0 || setns(fd, CLONE_NEWPID) < 0)
+                        return vg_fail(failure, -errno, "join pid namespace %s", birth->joins[i].path);
+        }
+        if ((birth->init_namespaces & CLONE_NEWPID) && setns(child->init_pidfd, CLONE_NEWPID) < 0)
+                return vg_fail(failure, -errno, "enter the container's pid namespace");
+        return 0;
+}
+
+static uint64_t clone_namespaces(const struct vg_birth *birth) {
+        /* The cgroup namespace is made by the child, once it is in its cgroup; and when a user namespace is joined the child makes
+         * the others, too, once it is in that. */
+        for (uint32_t i = 0; i < birth->n_joins; i++)
+                if (birth->joins[i].flag & CLONE_NEWUSER)
+                        return birth->clone_flags & CLONE_NEWPID;
+        return birth->clone_flags & ~(uint64_t)CLONE_NEWCGROUP;
+}
+
+static int write_pid(const char *directory, pid_t pid, struct vg_failure *failure) {
+        char text[16];
+        snprintf(text, sizeof text, "%d", (int)pid);
+        int status = vg_cgroup_write(directory, "cgroup.procs", text);
+        return status < 0 ? vg_fail(failure, status, "put the process into cgroup %s", directory) : 0;
+}
+
+static int clone_child(const struct vg_birth *birth, int cgroup, int *ret_pidfd) {
+        struct clone_args args = {
+                /* exit_signal stays 0, as CLONE_PARENT demands: the child takes the helper's own, SIGCHLD to the core. */
+                .flags = CLONE_PARENT | CLONE_PIDFD | clone_namespaces(birth),
+                .pidfd = (uint64_t)(uintptr_t)ret_pidfd,
+        };
+        if (cgroup >= 0) {
+                args.flags |= CLONE_INTO_CGROUP;
+                args.cgroup = (uint64_t)cgroup;
+        }
+        return vg_clone3(&args);
+}
+
+int vg_spawn(struct vg_child *child, struct vg_spawned *ret_spawned, struct vg_failure *failure) {
+        const struct vg_birth *birth = child->birth;
+        int ends[2], status = join_pid_namespace(child, failure);
+        if (status < 0)
+                return status;
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+                return vg_fail(failure, -errno, "make a socket");
+        _cleanup_close_ int mine = ends[0], theirs = ends[1], cgroup = -1;
+        if (birth->cgroup == 2) {
+                cgroup = open(birth->cgroup_directories[0], O_PATH | O_DIRECTORY | O_CLOEXEC);
+                if (cgroup < 0)
+                        return vg_fail(failure, -errno, "open cgroup %s", birth->cgroup_directories[0]);
+        }
+        bool inside = cgroup >= 0;
+        int pidfd = -1;
+        pid_t pid = clone_child(birth, cgroup, &pidfd);
+        if (inside && (pid == -ENOSYS || pid == -EINVAL || pid == -E2BIG)) {
+                /* CLONE_INTO_CGROUP is Linux 5.7. */
+                inside = false;
+                pid = clone_child(birth, -1, &pidfd);
+        }
+        if (pid < 0 && inside)
+                return vg_fail(failure, pid, "make a process in cgroup %s", birth->cgroup_directories[0]);
+        if (pid < 0)
+                return vg_fail(failure, pid, "make a process in new namespaces");
+        if (pid == 0) {
+                close(mine);
+                child->helper = theirs;
+                vg_child_run(child);
+        }
+        struct vg_spawned spawned = {pid, pidfd, TAKE_FD(mine)};
+        for (char **directory = birth->cgroup_directories; *directory && status == 0 && !inside; directory++)
+                status = write_pid(*directory, pid, failure);
+        if (status < 0) {
+                vg_spawned_kill(&spawned);
+                close(spawned.pidfd);
+                close(spawned.talk);
+                return status;
+        }
+        *ret_spawned = spawned;
+        return 0;
+}
+
+void vg_spawned_kill(const struct vg_spawned *spawned) {
+        (void)vg_pidfd_signal(spawned->pidfd, SIGKILL); /* ESRCH: dead and reaped */
+        vg_spawned_wait(spawned, false, KILL_TIMEOUT_MS);
+}
+
+void vg_spawned_wait(const struct vg_spawned *spawned, bool reaped, uint32_t timeout_ms) {
+        uint64_t deadline = vg_deadline(timeout_ms);
+        struct pollfd wait = {.fd = spawned->pidfd, .events = POLLIN};
+        while (vg_time_left_ms(deadline) > 0 && poll(&wait, 1, vg_time_left_ms(deadline)) < 0 && errno == EINTR)
+                ;
+        /* Reaped: POLLHUP since Linux 6.9; a signal to it finds nobody on every kernel. */
+        wait.events = 0;
+        while (reaped && vg_time_left_ms(deadline) > 0 && vg_pidfd_signal(spawned->pidfd, 0) != -ESRCH)
+                if (poll(&wait, 1, REAPED_LOOK_MS) < 0 && errno != EINTR)
+                        return;
+}

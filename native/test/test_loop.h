@@ -1,0 +1,66 @@
+/* What the tests of the loop's users share: running a loop until something is true. */
+#ifndef VG_TEST_LOOP_H
+#define VG_TEST_LOOP_H
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/loop.h"
+#include "test/check.h"
+
+#define CHECK_EQ(actual, expected)                                                                                  \
+        do {                                                                                                        \
+                long long actual_ = (long long)(actual), expected_ = (long long)(expected);                         \
+                if (actual_ != expected_) {                                                                         \
+                        fprintf(stderr, "%s:%d: %s: %s is %lld, expected %lld\n", __FILE__, __LINE__, __func__,     \
+                                #actual, actual_, expected_);                                                       \
+                        exit(1);                                                                                    \
+                }                                                                                                   \
+        } while (0)
+
+struct vg_test_wait {
+        struct vg_timer timer;
+        struct vg_loop *loop;
+        bool (*is_over)(void *what);
+        void *what;
+        uint64_t deadline;
+        bool over;
+};
+
+static inline void vg_test_tick(struct vg_timer *timer) {
+        struct vg_test_wait *wait = timer->owner;
+        wait->over = wait->is_over && wait->is_over(wait->what);
+        if (wait->over || vg_now_mono() >= wait->deadline)
+                vg_loop_stop(wait->loop);
+        else
+                vg_timer_set(wait->loop, timer, vg_now_mono() + 1000000);
+}
+
+/* Runs the loop until is_over(what), at most so long. NULL: for the whole time. The loop is only stopped from a timer: what
+ * epoll has reported is handled before. */
+static inline bool vg_test_run(struct vg_loop *loop, unsigned ms, bool (*is_over)(void *what), void *what) {
+        struct vg_test_wait wait = {.loop = loop, .is_over = is_over, .what = what};
+        wait.deadline = vg_now_mono() + (uint64_t)ms * 1000000;
+        wait.timer.fired = vg_test_tick;
+        wait.timer.owner = &wait;
+        vg_timer_set(loop, &wait.timer, vg_now_mono());
+        CHECK_EQ(vg_loop_run(loop), 0);
+        vg_timer_cancel(&wait.timer);
+        return wait.over;
+}
+
+static inline unsigned vg_test_open_files(void) {
+        unsigned n = 0;
+        DIR *d = opendir("/proc/self/fd");
+        CHECK(d);
+        while (readdir(d))
+                n++;
+        closedir(d);
+        return n;
+}
+
+#endif

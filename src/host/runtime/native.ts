@@ -1,0 +1,183 @@
+import { isDeepStrictEqual } from "node:util";
+import { VigilError } from "../../base/errors.js";
+import type { Log } from "../../base/log.js";
+import type { ContainerRef, CreateSpec, ExecSpec, Runtime } from "../../task/ports.js";
+import { openBundle, parseProcess, parseResources } from "../bundle.js";
+import { type CgroupHost, detectCgroups } from "../cgroup/detect.js";
+import { readKernelFile } from "../cgroup/files.js";
+import { membersBelow } from "../cgroup/members.js";
+import { freezerPlace, type Placement, processPlace } from "../cgroup/placement.js";
+import { readStats } from "../cgroup/stats.js";
+import { planCgroupUpdate } from "../cgroup/update.js";
+import type { CoreCommands } from "../core/commands.js";
+import { cgroupFreeze, cgroupKill, cgroupRemove, cgroupSignal, encodeOps, type Op, umountTree } from "../core/ops.js";
+import type { SeccompSpec } from "../oci/spec.js";
+import { hasErrno, type RuntimeStep, runtimeFailure } from "./failure.js";
+import { decodeHandle, encodeHandle } from "./handle.js";
+import { type ContainerPlan, planContainer } from "./plan.js";
+import { type ExecPlan, planExec } from "./plan-exec.js";
+import { compileSeccomp, type SeccompFilter } from "./seccomp.js";
+
+export interface NativeRuntimeContext {
+  /** containerd's namespace, or vigil's. */
+  readonly namespace: string;
+  readonly log: Log;
+}
+
+const removeTimeoutMs = 10_000;
+const freezeTimeoutMs = 10_000;
+const filtersKept = 8;
+const SIGKILL = 9;
+
+/** The runtime that needs no other program: plans are made here and carried out by the core. */
+export function createNativeRuntime(core: CoreCommands, { namespace, log }: NativeRuntimeContext): Runtime {
+  let host: CgroupHost | undefined;
+  const cgroups = (): CgroupHost => (host ??= detectCgroups());
+  const lastCapability = Number(readKernelFile("/proc/sys/kernel/cap_last_cap") ?? 0);
+  const filterOf = rememberFilters();
+  const warner = (id: string) => (detail: string) => log.warning("setting without effect", { id, detail });
+
+  async function attempt<T>(step: RuntimeStep, ops: readonly Op[], action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (thrown) {
+      throw runtimeFailure(step, thrown, ops);
+    }
+  }
+
+  const script = (step: RuntimeStep, key: string, ops: readonly Op[]): Promise<void> =>
+    attempt(step, ops, () => core.script(key, encodeOps(ops), { undo: false }));
+
+  async function freeze(step: "pause" | "resume", key: string, container: ContainerRef): Promise<void> {
+    const place = freezerPlace(decodeHandle(container).placement);
+    if (!place) throw new VigilError("failed_precondition", `cannot ${step}: this host has no freezer cgroup`);
+    await script(step, `${key}/${step}`, [
+      cgroupFreeze(place.version, place.directory, step === "pause", freezeTimeoutMs),
+    ]);
+  }
+
+  /** On v1 a frozen process does not die before it is thawed (freezer-subsystem.rst). */
+  async function thawForDeath(key: string, placement: Placement): Promise<void> {
+    const place = freezerPlace(placement);
+    if (place?.version !== 1) return;
+    if (readKernelFile(`${place.directory}/freezer.state`)?.trim() !== "FROZEN") return;
+    await script("kill", `${key}/thaw`, [cgroupFreeze(1, place.directory, false, freezeTimeoutMs)]);
+  }
+
+  return {
+    async create(key, request) {
+      const plan = await attempt("create", [], () => planCreate(request));
+      const pid = await attempt("create", plan.ops, () => core.birth(`${key}/birth`, plan.birth));
+      const { placement, mountPoint, keyring, namespaces } = plan;
+      const { ioUid, ioGid } = request.options;
+      const handle = encodeHandle({ placement, namespaces: namespaces.all, pid, mountPoint, keyring, ioUid, ioGid });
+      return { pid, handle, privatePids: namespaces.isNew("pid") };
+    },
+
+    start: (key, { id }) => attempt("start", [], () => core.start(`${key}/start`, id)),
+
+    async exec(key, container, spec) {
+      const plan = await attempt("exec", [], () => planExecOf(container, spec));
+      return attempt("exec", plan.ops, () => core.birth(`${key}/birth`, plan.birth));
+    },
+
+    async signal(key, container, execId, signal) {
+      try {
+        await core.signal(`${key}/signal`, container.id, execId, signal);
+      } catch (thrown) {
+        if (hasErrno(thrown, "ESRCH")) {
+          throw new VigilError("not_found", "process already finished", { cause: thrown });
+        }
+        throw runtimeFailure("kill", thrown);
+      }
+      if (signal === SIGKILL) await thawForDeath(key, decodeHandle(container).placement);
+    },
+
+    async signalAll(key, container, signal) {
+      const { placement } = decodeHandle(container);
+      const place = processPlace(placement);
+      const directories = placement.places.map(({ directory }) => directory);
+      // Killing covers every hierarchy and thaws; other signals go to each process once.
+      if (signal === SIGKILL) await script("kill", `${key}/kill`, [cgroupKill(directories)]);
+      else if (place) await script("kill", `${key}/signal`, [cgroupSignal(place.directory, signal)]);
+    },
+
+    pause: (key, container) => freeze("pause", key, container),
+    resume: (key, container) => freeze("resume", key, container),
+
+    async update(key, container, resources) {
+      const { placement } = decodeHandle(container);
+      const plan = await attempt("update", [], async () =>
+        planCgroupUpdate(placement, parseResources(resources), { path: "resources", warn: warner(container.id) }),
+      );
+      try {
+        await script("update", `${key}/update`, plan.script);
+      } catch (thrown) {
+        await script("update", `${key}/undo`, plan.undo).catch((err: unknown) => {
+          log.error("old limits not put back", { id: container.id, err });
+        });
+        throw thrown;
+      }
+    },
+
+    async pids(container) {
+      const place = processPlace(decodeHandle(container).placement);
+      return place ? membersBelow(place.directory) : [];
+    },
+
+    stats: async (container) => readStats(decodeHandle(container).placement),
+
+    async remove(key, container) {
+      const { placement, mountPoint } = decodeHandle(container);
+      const directories = placement.places.map(({ directory }) => directory);
+      await script("delete", `${key}/remove`, [
+        cgroupKill(directories),
+        ...directories.map((directory) => cgroupRemove(directory, removeTimeoutMs)),
+        ...(mountPoint === "" ? [] : [umountTree(mountPoint)]),
+      ]);
+      await attempt("delete", [], () => core.forget(`${key}/forget`, container.id, ""));
+    },
+
+    resize: (key, { id }, execId, columns, rows) =>
+      attempt("resize", [], () => core.resize(`${key}/resize`, id, execId, columns, rows)),
+
+    closeStdin: (key, { id }, execId) => core.closeStdin(`${key}/close-stdin`, id, execId),
+
+    drain: (key, { id }, execId, timeoutMs) => core.drain(`${key}/drain`, id, execId, timeoutMs),
+
+    forgetExec: (key, { id }, execId) => core.forget(`${key}/forget`, id, execId),
+  };
+
+  async function planCreate(request: CreateSpec): Promise<ContainerPlan> {
+    const bundle = openBundle(request.bundle);
+    const seccomp = await filterOf(bundle.spec.linux.seccomp);
+    const warn = warner(request.id);
+    return planContainer(bundle, request, { namespace, cgroups: cgroups(), seccomp, lastCapability, warn });
+  }
+
+  async function planExecOf(container: ContainerRef, spec: ExecSpec): Promise<ExecPlan> {
+    const handle = decodeHandle(container);
+    const own = parseProcess(spec.process);
+    // The container's own configuration: its filter holds for execs, and it fills what an exec leaves out.
+    const { linux, process: init } = openBundle(container.bundle).spec;
+    const seccomp = await filterOf(linux.seccomp);
+    const warn = warner(container.id);
+    return planExec(container, handle, spec, { own, init }, { namespace, seccomp, lastCapability, warn });
+  }
+}
+
+type FilterOf = (spec: SeccompSpec | undefined) => Promise<SeccompFilter | undefined>;
+
+/** Compiled filters: most containers have the same profile, and an exec has its container's. */
+function rememberFilters(): FilterOf {
+  let known: readonly { readonly spec: SeccompSpec; readonly filter: SeccompFilter }[] = [];
+  return async (spec) => {
+    if (!spec) return undefined;
+    const found = known.find((each) => isDeepStrictEqual(each.spec, spec)) ?? {
+      spec,
+      filter: await compileSeccomp(spec),
+    };
+    known = [found, ...known.filter((each) => each !== found)].slice(0, filtersKept);
+    return found.filter;
+  };
+}

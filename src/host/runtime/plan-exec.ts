@@ -1,0 +1,86 @@
+import type { ContainerRef, ExecSpec } from "../../task/ports.js";
+import { readKernelFile } from "../cgroup/files.js";
+import type { Placement } from "../cgroup/placement.js";
+import type { Birth } from "../core/birth.js";
+import { encodeOps, type Op } from "../core/ops.js";
+import { planStreams } from "../io/streams.js";
+import type { ProcessSpec } from "../oci/process.js";
+import type { NativeHandle } from "./handle.js";
+import { openTimeoutMs, type PlanSurroundings, terminalOps } from "./plan.js";
+import { planProcess } from "./plan-process.js";
+import { refuseUnsupportedProcess } from "./unsupported.js";
+
+export interface ExecPlan {
+  readonly birth: Birth;
+  readonly ops: readonly Op[];
+}
+
+const processPath = "process";
+
+/**
+ * The cgroups an exec is born in. On v2 an init that made cgroups below its own and turned controllers on there has moved out
+ * of it, and nobody can move in any more (No Internal Process Constraint): its present cgroup then.
+ */
+function directories({ mode, places }: Placement, pid: number): string[] {
+  const own = places.map(({ directory }) => directory);
+  const [place] = places;
+  if (mode !== "v2" || !place || !readKernelFile(`${place.directory}/cgroup.subtree_control`)?.trim()) return own;
+  const current = /^0::(\/.*)$/m.exec(readKernelFile(`/proc/${pid}/cgroup`) ?? "")?.[1];
+  const directory = current === undefined ? "" : place.mountPoint + current;
+  return directory.startsWith(`${place.directory}/`) ? [directory] : own;
+}
+
+/** What the exec's own description leaves out it has from the container's process, as with runc. */
+function inherit(process: ProcessSpec, init: ProcessSpec, terminal: boolean): ProcessSpec {
+  return {
+    ...process,
+    terminal,
+    capabilities: process.capabilities ?? init.capabilities,
+    rlimits: process.rlimits.length > 0 ? process.rlimits : init.rlimits,
+    oomScoreAdj: process.oomScoreAdj ?? init.oomScoreAdj,
+  };
+}
+
+export function planExec(
+  container: ContainerRef,
+  handle: NativeHandle,
+  spec: ExecSpec,
+  processes: { readonly own: ProcessSpec; readonly init: ProcessSpec },
+  surroundings: Omit<PlanSurroundings, "cgroups">,
+): ExecPlan {
+  const process = inherit(processes.own, processes.init, spec.stdio.terminal);
+  refuseUnsupportedProcess(process, processPath);
+  const { seccomp, lastCapability, warn, namespace } = surroundings;
+  const ops = [
+    ...terminalOps(process.terminal, process.consoleSize),
+    ...planProcess(process, {
+      path: processPath,
+      keyring: handle.keyring,
+      seccomp,
+      lastCapability,
+      waits: false,
+      warn,
+    }),
+  ];
+  const places = directories(handle.placement, handle.pid);
+  return {
+    birth: {
+      container: container.id,
+      exec: spec.execId,
+      teardown: "",
+      terminal: process.terminal,
+      ioUid: handle.ioUid,
+      ioGid: handle.ioGid,
+      ioTimeoutMs: openTimeoutMs,
+      ...planStreams(spec.stdio, spec.execId, namespace),
+      script: encodeOps([]),
+      watch: { version: 0, cgroup: "", held: [], snapshot: [] },
+      cloneFlags: 0n,
+      joins: [],
+      initNamespaces: handle.namespaces,
+      cgroup: { version: handle.placement.mode === "v2" ? 2 : 1, directories: places },
+      ops: encodeOps(ops),
+    },
+    ops,
+  };
+}

@@ -1,0 +1,175 @@
+import type { CreateSpec } from "../../task/ports.js";
+import { type Bundle, mountPoint, rootDirectory } from "../bundle.js";
+import { planCgroupBirth } from "../cgroup/birth.js";
+import type { CgroupHost } from "../cgroup/detect.js";
+import { cgroupPath } from "../cgroup/path.js";
+import { type Placement, placementOf } from "../cgroup/placement.js";
+import type { Birth } from "../core/birth.js";
+import {
+  bringUpLoopback,
+  consoleTerminal,
+  domainname,
+  encodeOps,
+  hostname,
+  mask,
+  type Op,
+  pivot,
+  readonlyPath,
+  readonlyRoot,
+  rootfs,
+  rootPropagation,
+  unshareCgroup,
+} from "../core/ops.js";
+import { planStreams } from "../io/streams.js";
+import { refuse } from "../oci/check.js";
+import { checkResources } from "../oci/resources.js";
+import type { Spec } from "../oci/spec.js";
+import { MS, propagations } from "./mount-options.js";
+import { planDevices } from "./plan-devices.js";
+import { planMounts } from "./plan-mounts.js";
+import { type NamespacePlan, planNamespaces } from "./plan-namespaces.js";
+import { planProcess } from "./plan-process.js";
+import { planRootfs } from "./plan-rootfs.js";
+import { planSysctls } from "./plan-sysctls.js";
+import type { SeccompFilter } from "./seccomp.js";
+import { teardownRecord } from "./teardown.js";
+import { refuseUnsupported, refuseUnsupportedOptions } from "./unsupported.js";
+
+export const openTimeoutMs = 30_000;
+
+export interface PlanSurroundings {
+  readonly namespace: string;
+  readonly cgroups: CgroupHost;
+  readonly seccomp: SeccompFilter | undefined;
+  readonly lastCapability: number;
+  readonly warn: (message: string) => void;
+}
+
+/** A container's birth, and what is to be remembered of it. */
+export interface ContainerPlan {
+  readonly birth: Birth;
+  /** Of the birth, host ops first: an index in an answer of the core counts these. */
+  readonly ops: readonly Op[];
+  readonly namespaces: NamespacePlan;
+  readonly placement: Placement;
+  /** Empty: the request brought no root file system. */
+  readonly mountPoint: string;
+  readonly keyring: string;
+}
+
+const processPath = "config.json: process";
+const noResources = checkResources({}, "");
+
+function checkTerminal(spec: Spec, request: CreateSpec): void {
+  const { terminal } = spec.process;
+  if (terminal !== request.stdio.terminal) {
+    refuse(`${processPath}.terminal`, `${terminal} does not agree with the request, which says ${!terminal}`);
+  }
+}
+
+function absolutePaths(paths: readonly string[], name: string): readonly string[] {
+  paths.forEach((path, index) => {
+    if (!path.startsWith("/"))
+      refuse(`config.json: linux.${name}[${index}]`, `${JSON.stringify(path)} is not absolute`);
+  });
+  return paths;
+}
+
+function names(spec: Spec, namespaces: NamespacePlan): Op[] {
+  for (const key of ["hostname", "domainname"] as const) {
+    if (spec[key] !== "" && !namespaces.has("uts")) {
+      refuse(`config.json: ${key}`, "cannot be set without a UTS namespace of the container's own");
+    }
+  }
+  return [
+    ...(spec.hostname === "" ? [] : [hostname(spec.hostname)]),
+    ...(spec.domainname === "" ? [] : [domainname(spec.domainname)]),
+  ];
+}
+
+function propagationOf(word: string): bigint {
+  if (word === "") return 0n;
+  return (
+    propagations.get(word) ?? refuse("config.json: linux.rootfsPropagation", `${JSON.stringify(word)} is not known`)
+  );
+}
+
+/** The terminal's op; without a size in the configuration it keeps the kernel's. */
+export function terminalOps(terminal: boolean, size: { width: number; height: number } | undefined): Op[] {
+  return terminal ? [consoleTerminal(size?.width ?? 0, size?.height ?? 0)] : [];
+}
+
+function childOps(
+  bundle: Bundle,
+  request: CreateSpec,
+  namespaces: NamespacePlan,
+  placement: Placement,
+  keyring: string,
+  { seccomp, lastCapability, warn }: PlanSurroundings,
+): Op[] {
+  const { spec } = bundle;
+  const { linux, process } = spec;
+  const mounts = planMounts(spec.mounts, { bundle: bundle.path, placement, warn });
+  const propagation = propagationOf(linux.rootfsPropagation);
+  return [
+    ...(namespaces.isNew("cgroup") ? [unshareCgroup()] : []),
+    ...(namespaces.isNew("network") ? [bringUpLoopback()] : []),
+    // Nothing mounted here may show on the host; the host's later mounts may show here.
+    rootPropagation(propagation === 0n ? MS.SLAVE | MS.REC : propagation),
+    rootfs(rootDirectory(bundle, request.rootfs.length > 0)),
+    ...mounts.ops,
+    ...(mounts.ownDev ? [] : planDevices(linux.devices)),
+    ...terminalOps(process.terminal, process.consoleSize),
+    ...mounts.late,
+    pivot(request.options.noPivotRoot, propagation),
+    ...names(spec, namespaces),
+    ...planSysctls(linux.sysctl, namespaces),
+    ...absolutePaths(linux.readonlyPaths, "readonlyPaths").map(readonlyPath),
+    ...absolutePaths(linux.maskedPaths, "maskedPaths").map(mask),
+    ...(spec.root.readonly ? [readonlyRoot()] : []),
+    ...planProcess(process, { path: processPath, keyring, seccomp, lastCapability, waits: true, warn }),
+  ];
+}
+
+/** Compiles a checked configuration and a Create request into a birth. Looks at the host, changes nothing. */
+export function planContainer(bundle: Bundle, request: CreateSpec, surroundings: PlanSurroundings): ContainerPlan {
+  const { spec } = bundle;
+  refuseUnsupported(spec);
+  refuseUnsupportedOptions(request.options);
+  checkTerminal(spec, request);
+  const namespaces = planNamespaces(spec.linux.namespaces);
+  const path = cgroupPath(spec.linux.cgroupsPath, surroundings.namespace, request.id);
+  const { script, placement, watch, cgroup } = planCgroupBirth(
+    placementOf(surroundings.cgroups, path),
+    spec.linux.resources ?? noResources,
+    { path: "config.json: linux.resources", warn: surroundings.warn },
+  );
+  const target = request.rootfs.length > 0 ? mountPoint(bundle) : "";
+  const keyring = request.options.noNewKeyring ? "" : `_ses.${request.id}`;
+  const hostOps = [...planRootfs(request.rootfs, target), ...script];
+  const ops = childOps(bundle, request, namespaces, placement, keyring, surroundings);
+  return {
+    birth: {
+      container: request.id,
+      exec: "",
+      teardown: teardownRecord(placement, target || undefined),
+      terminal: request.stdio.terminal,
+      ioUid: request.options.ioUid,
+      ioGid: request.options.ioGid,
+      ioTimeoutMs: openTimeoutMs,
+      ...planStreams(request.stdio, request.id, surroundings.namespace),
+      script: encodeOps(hostOps),
+      watch,
+      cloneFlags: namespaces.cloneFlags,
+      joins: namespaces.joins,
+      initNamespaces: 0n,
+      cgroup,
+      ops: encodeOps(ops),
+    },
+    ops: [...hostOps, ...ops],
+    namespaces,
+    placement,
+    mountPoint: target,
+    keyring,
+  };
+}

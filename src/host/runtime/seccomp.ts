@@ -1,0 +1,115 @@
+import { VigilError } from "../../base/errors.js";
+import { openSeccompBuilder, type SeccompBuilder, type SyscallCondition } from "../core/libseccomp.js";
+import { refuse } from "../oci/check.js";
+import type { SeccompSpec } from "../oci/spec.js";
+
+export interface SeccompFilter {
+  /** struct sock_filter array. */
+  readonly program: Uint8Array;
+  /** Flags of seccomp(2). */
+  readonly flags: number;
+}
+
+const path = "config.json: linux.seccomp";
+const operationNotPermitted = 1; // EPERM
+const maximumErrno = 0xfff;
+
+/** seccomp.h: actions, of which two carry a number. */
+const actions: Readonly<Record<string, { readonly code: number; readonly carries?: true }>> = {
+  SCMP_ACT_KILL: { code: 0x0000_0000 },
+  SCMP_ACT_KILL_THREAD: { code: 0x0000_0000 },
+  SCMP_ACT_KILL_PROCESS: { code: 0x8000_0000 },
+  SCMP_ACT_TRAP: { code: 0x0003_0000 },
+  SCMP_ACT_ERRNO: { code: 0x0005_0000, carries: true },
+  SCMP_ACT_TRACE: { code: 0x7ff0_0000, carries: true },
+  SCMP_ACT_LOG: { code: 0x7ffc_0000 },
+  SCMP_ACT_ALLOW: { code: 0x7fff_0000 },
+};
+
+/** enum scmp_compare */
+const comparisons: ReadonlyMap<string, number> = new Map([
+  ["SCMP_CMP_NE", 1],
+  ["SCMP_CMP_LT", 2],
+  ["SCMP_CMP_LE", 3],
+  ["SCMP_CMP_EQ", 4],
+  ["SCMP_CMP_GE", 5],
+  ["SCMP_CMP_GT", 6],
+  ["SCMP_CMP_MASKED_EQ", 7],
+]);
+const maskedEqual = 7;
+
+/** linux/seccomp.h */
+const filterFlags: ReadonlyMap<string, number> = new Map([
+  ["SECCOMP_FILTER_FLAG_TSYNC", 1],
+  ["SECCOMP_FILTER_FLAG_LOG", 2],
+  ["SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4],
+]);
+const speculationAllowed = 4;
+
+function actionCode(name: string, errno: number | undefined, at: string): number {
+  if (name === "SCMP_ACT_NOTIFY") throw new VigilError("unimplemented", `${at}: SCMP_ACT_NOTIFY is not implemented`);
+  const action = actions[name] ?? refuse(at, `no action is called ${JSON.stringify(name)}`);
+  if (!action.carries) return action.code;
+  const carried = errno ?? operationNotPermitted;
+  return carried <= maximumErrno ? action.code | carried : refuse(at, `${carried} is not an error number`);
+}
+
+function flagsOf(flags: SeccompSpec["flags"]): number {
+  // As runc: a filter shall not turn on the mitigation of speculative store bypass, which slows everything, unless asked to.
+  if (flags === undefined) return speculationAllowed;
+  return flags.reduce((all, name, index) => {
+    const flag =
+      filterFlags.get(name) ?? refuse(`${path}.flags[${index}]`, `no flag is called ${JSON.stringify(name)}`);
+    return all | flag;
+  }, 0);
+}
+
+type Rule = SeccompSpec["syscalls"][number];
+
+function conditionsOf(rule: Rule, at: string): SyscallCondition[] {
+  return rule.args.map(({ index, op, value, valueTwo }, number) => {
+    const where = `${at}.args[${number}]`;
+    if (index > 5) refuse(`${where}.index`, `${index} is not the number of an argument`);
+    const comparison = comparisons.get(op) ?? refuse(`${where}.op`, `no comparison is called ${JSON.stringify(op)}`);
+    // The library takes the mask first, then what the masked argument must be; so does the specification.
+    return { argument: index, comparison, a: value, b: comparison === maskedEqual ? valueTwo : 0n };
+  });
+}
+
+function addRule(builder: SeccompBuilder, rule: Rule, defaultAction: number, at: string): void {
+  const action = actionCode(rule.action, rule.errnoRet, `${at}.action`);
+  if (action === defaultAction) return;
+  const conditions = conditionsOf(rule, at);
+  // Conditions are joined by "and", but one argument twice means "or": a rule for each then.
+  const twice = new Set(conditions.map(({ argument }) => argument)).size < conditions.length;
+  const alternatives = twice ? conditions.map((condition) => [condition]) : [conditions];
+  for (const name of rule.names) {
+    const syscall = builder.resolve(name);
+    // Profiles list calls of newer kernels and other machines; what nobody can call needs no rule.
+    if (syscall === undefined) continue;
+    for (const alternative of alternatives) {
+      const status = builder.addRule(action, syscall, alternative);
+      if (status < 0) refuse(`${at}.names`, `libseccomp refuses the rule for ${name} (error ${-status})`);
+    }
+  }
+}
+
+/** linux.seccomp as a program for the kernel. */
+export async function compileSeccomp(spec: SeccompSpec): Promise<SeccompFilter> {
+  if (spec.listenerPath !== "") throw new VigilError("unimplemented", `${path}.listenerPath: not implemented`);
+  const flags = flagsOf(spec.flags);
+  const defaultAction = actionCode(spec.defaultAction, spec.defaultErrnoRet, `${path}.defaultAction`);
+  const builder = await openSeccompBuilder(defaultAction);
+  try {
+    spec.architectures.forEach((architecture, index) => {
+      const known = builder.addArchitecture(architecture.replace(/^SCMP_ARCH_/, "").toLowerCase());
+      if (!known) refuse(`${path}.architectures[${index}]`, `${JSON.stringify(architecture)} is not known here`);
+    });
+    spec.syscalls.forEach((rule, index) => {
+      addRule(builder, rule, defaultAction, `${path}.syscalls[${index}]`);
+    });
+    return { program: builder.program(), flags };
+  } finally {
+    builder.release();
+  }
+}

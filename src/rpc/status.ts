@@ -1,0 +1,32 @@
+import { type ErrorCode, statusCodes, VigilError } from "../base/errors.js";
+import { Response } from "../gen/ttrpc/request.js";
+
+/**
+ * The answer to a request as it is committed and kept, for ttrpc and gRPC alike: ttrpc's Response message. A failure has no
+ * payload: Go's client decodes the payload before it looks at the status.
+ */
+
+const none = new Uint8Array(0);
+const codeNames = new Map<number, ErrorCode>(
+  Object.entries(statusCodes).map(([name, code]): [number, ErrorCode] => [code, name as ErrorCode]),
+);
+
+export function encodeAnswer(payload: Uint8Array): Uint8Array {
+  return Response.encode({ status: undefined, payload }).finish();
+}
+
+export function encodeRefusal(error: VigilError): Uint8Array {
+  const status = { code: statusCodes[error.code], message: error.message, details: [] };
+  return Response.encode({ status, payload: none }).finish();
+}
+
+/** The payload of an answer, or its failure thrown. */
+export function openAnswer(reply: Uint8Array): Uint8Array {
+  const { status, payload } = Response.decode(reply);
+  if (status && status.code !== 0) throw new VigilError(codeName(status.code), status.message);
+  return payload;
+}
+
+export function codeName(code: number): ErrorCode {
+  return codeNames.get(code) ?? "unknown";
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# The end-to-end suites under real containerd, as root.
+#   run.sh [2.1|1.7|all] [TEXT]     TEXT: only scenarios whose name contains it (then only the comparison runs)
+# VIGIL_E2E_RUNTIME=io.containerd.runc.v2 compares the stock shim with itself, which proves the harness.
+# VIGIL_E2E_FILES names the test files, by default all of test/e2e.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+[ "$(id -u)" = 0 ] || { echo "run.sh: real containers need root" >&2; exit 1; }
+export VIGIL_E2E_CONTAINERD=${1:-all} VIGIL_E2E_FILTER=${2:-}
+files=${VIGIL_E2E_FILES:-}
+[ -z "$VIGIL_E2E_FILTER" ] || files=test/e2e/compare.test.ts
+test/bed/bed.sh setup
+report=$(mktemp)
+export VIGIL_E2E_REPORT=$report
+trap 'rm -f "$report"' EXIT
+status=0
+# shellcheck disable=SC2086
+node_modules/.bin/vitest run --project e2e --reporter=default --no-color $files || status=$?
+if [ -s "$report" ]; then node --import tsx test/e2e/print-table.ts "$report"; fi
+exit "$status"
