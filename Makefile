@@ -103,7 +103,7 @@ build/placed: FORCE
 	@echo '$(PREFIX) $(VERSION)' | cmp -s - $@ || echo '$(PREFIX) $(VERSION)' >$@
 FORCE:
 
--include $(shell find build/obj build/asan -name '*.d' 2>/dev/null)
+-include $(shell find build/obj build/asan build/fuzz -name '*.d' 2>/dev/null)
 
 bundle_inputs := $(shell find src -name '*.ts' -o -name '*.cjs') package.json package-lock.json tools/bundle.mjs
 
@@ -213,10 +213,16 @@ fuzz: $(fuzzers) ## Fuzzes the parsers, FUZZ_SECONDS each
 	@set -e; for fuzzer in $(fuzzers); do name=$$(basename $$fuzzer); echo "== $$name"; mkdir -p build/fuzz/corpus/$$name; \
 	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$name $(wildcard native/test/corpus/$$name); done
 	VIGIL_FUZZ_SECONDS=$(FUZZ_SECONDS) npx vitest run --project unit --passWithNoTests fuzz
-build/fuzz/bin/%: native/test/%.c $(all_parts)
+build/fuzz/obj/%.o: native/%.c
 	@mkdir -p $(@D)
 	@command -v clang >/dev/null || { echo "fuzz: clang is needed (apt-get install clang)" >&2; exit 1; }
-	clang $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $^
+	$(call say,CLANG)clang $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -MMD -MP -c -o $@ $<
+build/fuzz/obj/parts.a: $(call objects,build/fuzz/obj,$(all_parts) $(native_support))
+	@rm -f $@
+	$(call say,AR)$(AR) qcs $@ $^
+$(fuzzers): build/fuzz/bin/%: build/fuzz/obj/test/%.o build/fuzz/obj/parts.a
+	@mkdir -p $(@D)
+	$(call say,LINK)clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
 
 .PHONY: clean
 clean: ## Removes what was built
@@ -234,4 +240,4 @@ install: build ## Installs below PREFIX (/usr/local)
 uninstall: ## Removes what install placed; configuration and reports stay
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(PROGRAMS) $(LIBRARIES) $(SCRIPTS) $(CACHES))
 	rm -rf $(DESTDIR)$(PREFIX)/$(ROOTFS)
-	-rmdir $(DESTDIR)$(PREFIX)/lib/vigil 2>/dev/null
+	@[ ! -d $(DESTDIR)$(PREFIX)/lib/vigil ] || rmdir $(DESTDIR)$(PREFIX)/lib/vigil || echo "kept $(DESTDIR)$(PREFIX)/lib/vigil: other files are in it"

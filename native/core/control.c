@@ -91,8 +91,9 @@ int vg_container_drain(struct vg_core *core, struct vg_kept *kept, struct vg_rea
         return 0;
 }
 
+/* A helper that has let its child go may outlive it by a moment; it is then reaped like any orphan. */
 static bool is_alive(const struct vg_process *p) {
-        return p->state != VG_PROCESS_EXITED || p->born || !p->helper.reaped;
+        return p->state != VG_PROCESS_EXITED || p->born;
 }
 
 static void end_drain(struct vg_process *p) {

@@ -202,8 +202,8 @@ static int open_all(const struct vg_birth *birth, struct vg_streams *s, struct v
         for (int number = 1; number < 3; number++) {
                 status = open_sink(birth, number, s);
                 if (status == -ETIMEDOUT)
-                        return vg_fail_words(failure, status, "open %s %s: nobody opened it for reading within %u ms", names[number],
-                                             birth->streams[number].path, birth->io_timeout_ms);
+                        return vg_fail_words(failure, status, "open %s %s: nobody opened it for reading within %u ms",
+                                             names[number], birth->streams[number].path, birth->io_timeout_ms);
                 if (status < 0)
                         return vg_fail(failure, status, "open %s %s", names[number], birth->streams[number].path);
         }

@@ -74,7 +74,7 @@ static int await_watch(struct helper *h, struct vg_failure *failure) {
 static int attend(struct helper *h, const struct vg_spawned *spawned, struct vg_failure *failure) {
         struct pollfd waits[] = {
                 {.fd = spawned->talk, .events = POLLIN},
-                {.fd = h->channel, .events = 0}, /* POLLHUP: the core is dead, and so is the child */
+                {.fd = h->channel, .events = POLLRDHUP}, /* the core has given this birth up, or is dead */
         };
         while (poll(waits, VG_COUNT(waits), -1) < 0)
                 if (errno != EINTR)

@@ -83,5 +83,7 @@ int vg_host_mount(struct vg_host *h, const struct vg_op_args *a, struct vg_failu
         }
         if (status == 0)
                 status = vg_mount_propagation(h->proc, mounted, plan.propagation);
-        return status < 0 ? vg_fail(f, status, "mount %s %s at %s%s%s", plan.type, plan.source, path, target[0] ? "/" : "", target) : 0;
+        if (status < 0)
+                return vg_fail(f, status, "mount %s %s at %s%s%s", plan.type, plan.source, path, target[0] ? "/" : "", target);
+        return 0;
 }

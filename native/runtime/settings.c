@@ -102,7 +102,8 @@ int vg_child_seccomp(struct vg_child *c, const struct vg_op_args *a, struct vg_f
         uint64_t flags = a->at[1].number;
         size_t count = program.size / sizeof(struct sock_filter);
         if (count == 0 || count > BPF_MAXINSNS || program.size % sizeof(struct sock_filter) != 0)
-                return vg_fail_words(f, -EINVAL, "seccomp filter: %zu bytes are not 1 to %u instructions", program.size, BPF_MAXINSNS);
+                return vg_fail_words(f, -EINVAL, "seccomp filter: %zu bytes are not 1 to %u instructions", program.size,
+                                     BPF_MAXINSNS);
         /* Nobody would take the descriptor that this asks for. */
         if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
                 return vg_fail_words(f, -EINVAL, "seccomp filter: notifications are not supported");

@@ -91,9 +91,22 @@ void bed_roles(int argc, char **argv) {
 }
 
 int bed_run(void (*const tests[])(void), size_t n, int argc, char **argv) {
-        for (size_t i = 0; i < n; i++)
-                if (argc < 2 || (size_t)atoi(argv[1]) == i)
+        for (size_t i = 0; i < n; i++) {
+                if (argc > 1 && (size_t)atoi(argv[1]) != i)
+                        continue;
+                pid_t pid = fork();
+                int status;
+                CHECK(pid >= 0);
+                if (pid == 0) {
                         tests[i]();
+                        exit(EXIT_SUCCESS);
+                }
+                CHECK(waitpid(pid, &status, 0) == pid);
+                if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+                        fprintf(stderr, "test %zu of %zu failed\n", i, n);
+                        return EXIT_FAILURE;
+                }
+        }
         return EXIT_SUCCESS;
 }
 
@@ -134,8 +147,9 @@ static _Noreturn void become_core(const struct bed *bed, int listener, int log, 
         _exit(127);
 }
 
-void bed_start(struct bed *bed) {
+void bed_prepare(struct bed *bed) {
         *bed = (struct bed){.core = -1};
+        CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
         snprintf(bed->directory, sizeof bed->directory, "/tmp/vigil-test-XXXXXX");
         CHECK(mkdtemp(bed->directory));
         snprintf(bed->socket, sizeof bed->socket, "%s/s", bed->directory);
@@ -145,6 +159,9 @@ void bed_start(struct bed *bed) {
         char path[128];
         snprintf(path, sizeof path, "%s/control", bed->directory);
         bed->control = listen_at(path);
+}
+
+void bed_go(struct bed *bed) {
         int listener = listen_at(bed->socket);
         int log = open(bed->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
         int options = memfd_create("options", MFD_CLOEXEC);
@@ -156,6 +173,11 @@ void bed_start(struct bed *bed) {
         close(listener);
         close(log);
         close(options);
+}
+
+void bed_start(struct bed *bed) {
+        bed_prepare(bed);
+        bed_go(bed);
 }
 
 void bed_daemons_exit(struct bed *bed, int status) {
@@ -233,6 +255,20 @@ int bed_core_wait(struct bed *bed) {
         return -1;
 }
 
+/* What a core that was killed leaves behind: its containers. They came to us (bed_start). */
+static void end_children(void) {
+        for (;;) {
+                _cleanup_free_ char *children = bed_read("/proc/self/task/%d/children", (int)getpid());
+                if (!children || !*children)
+                        return;
+                char *save = NULL;
+                for (char *word = strtok_r(children, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+                        kill((pid_t)atoi(word), SIGKILL);
+                        waitpid((pid_t)atoi(word), NULL, 0);
+                }
+        }
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
         (void)st;
         (void)type;
@@ -247,6 +283,7 @@ void bed_end(struct bed *bed) {
                 waitpid(bed->core, NULL, 0);
         }
         close(bed->control);
+        end_children();
         nftw(bed->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -280,7 +317,7 @@ static void receive_all(int fd, void *data, size_t size) {
         }
 }
 
-static struct bed_record next_record(struct bed_daemon *d) {
+void bed_next(struct bed_daemon *d, struct bed_record *ret_record) {
         struct bed_record r = {0};
         receive_all(d->channel, &r.header, sizeof r.header);
         CHECK(r.header.version == VG_ABI_VERSION && r.header.number == d->taken + 1);
@@ -289,11 +326,12 @@ static struct bed_record next_record(struct bed_daemon *d) {
         CHECK(r.payload);
         receive_all(d->channel, r.payload, r.header.length);
         r.reader = vg_reader_of(r.payload, r.header.length);
-        return r;
+        *ret_record = r;
 }
 
 struct bed_record bed_expect(struct bed_daemon *d, enum vg_record type) {
-        struct bed_record r = next_record(d);
+        struct bed_record r;
+        bed_next(d, &r);
         if (r.header.type != type)
                 fprintf(stderr, "a record of type %d came, not %d\n", r.header.type, type);
         CHECK(r.header.type == type);

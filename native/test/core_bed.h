@@ -32,6 +32,9 @@ int bed_run(void (*const tests[])(void), size_t n, int argc, char **argv);
 int bed_run_together(void (*const tests[])(void), size_t n);
 
 void bed_start(struct bed *bed);
+/* The two halves of it: the directory, then the core. */
+void bed_prepare(struct bed *bed);
+void bed_go(struct bed *bed);
 /* Each daemon that is started from now on exits at once with this status; -1: lives. */
 void bed_daemons_exit(struct bed *bed, int status);
 /* Registers an id with the group as the launcher does. */
@@ -62,6 +65,8 @@ struct bed_daemon {
 
 void bed_daemon_accept(struct bed *bed, struct bed_daemon *ret_daemon);
 bool bed_daemon_comes(struct bed *bed, int timeout_ms);
+/* The next record, whatever it is. */
+void bed_next(struct bed_daemon *d, struct bed_record *ret_record);
 /* The next record, which must be of this type. */
 struct bed_record bed_expect(struct bed_daemon *d, enum vg_record type);
 /* Nothing comes within this time. */

@@ -5,7 +5,7 @@
 
 #include "runtime_bed.h"
 
-static void run_script(struct bed *bed, struct plan *p, const char *script, struct birth *b) {
+static void run_shell(struct bed *bed, struct plan *p, const char *script, struct birth *b) {
         OP(&p->ops, VG_OP_CWD, 0, "s", "/");
         put_program(&p->ops, ARGV("sh", "-c", script));
         plan_streams(p, bed);
@@ -22,7 +22,7 @@ static void hello(struct bed *bed) {
         OP(&p.ops, VG_OP_HOSTNAME, 0, "s", "hello");
         OP(&p.ops, VG_OP_DOMAINNAME, 0, "s", "example");
         put_pivot(&p.ops);
-        run_script(bed, &p, "echo hello world; hostname; echo $$; cat /proc/1/comm /proc/sys/kernel/domainname; pwd", &b);
+        run_shell(bed, &p, "echo hello world; hostname; echo $$; cat /proc/1/comm /proc/sys/kernel/domainname; pwd", &b);
         CHECK_STR(b.output, "hello world\nhello\n1\nsh\nexample\n/\n");
 }
 
@@ -38,7 +38,7 @@ static void clean(struct bed *bed) {
         sigprocmask(SIG_BLOCK, &all, &old);
         signal(SIGPIPE, SIG_IGN);
         /* cat has 0, 1, 2, ls has one more for the directory itself. */
-        run_script(bed, &p, "ls /proc/self/fd; cat /proc/mounts | grep -c /tmp/vigil; grep -E '^Sig(Blk|Ign)' /proc/self/status; "
+        run_shell(bed, &p, "ls /proc/self/fd; cat /proc/mounts | grep -c /tmp/vigil; grep -E '^Sig(Blk|Ign)' /proc/self/status; "
                             "grep -c PPid:.0 /proc/1/status; cat /proc/1/stat; true", &b);
         sigprocmask(SIG_SETMASK, &old, NULL);
         signal(SIGPIPE, SIG_DFL);
@@ -58,7 +58,7 @@ static void paths(struct bed *bed) {
         OP(&p.ops, VG_OP_READONLY_PATH, 0, "s", "/proc/sys");
         OP(&p.ops, VG_OP_READONLY_PATH, 0, "s", "/proc/no-such-thing");
         OP(&p.ops, VG_OP_READONLY_ROOT, 0, "");
-        run_script(bed, &p,
+        run_shell(bed, &p,
                    "stat -c %t:%T /proc/interrupts; ls /sys/firmware | head -c 100; grep -E ' /(sys/firmware|proc/sys|sys)? ' /proc/mounts;"
                    "echo x >/proc/sys/kernel/hostname || echo readonly; touch /etc/x || echo readonly root;"
                    "touch /dev/shm/y && echo shm", &b);
@@ -87,7 +87,7 @@ static void identity(struct bed *bed) {
         op_end(&p.ops, slot);
         OP(&p.ops, VG_OP_CAPABILITIES, 0, "88888", chown | kill | bind, kill | bind, bind, kill | bind, bind);
         OP(&p.ops, VG_OP_NO_NEW_PRIVS, 0, "");
-        run_script(bed, &p, "id; umask; grep -E '^(Cap|NoNew)' /proc/self/status; echo again >/dev/stdout; touch /etc/no || echo refused", &b);
+        run_shell(bed, &p, "id; umask; grep -E '^(Cap|NoNew)' /proc/self/status; echo again >/dev/stdout; touch /etc/no || echo refused", &b);
         CHECK_HAS(b.output, "uid=1000 gid=1001 groups=5,2000");
         CHECK_HAS(b.output, "0027\n");
         CHECK_HAS(b.output, "CapInh:\t0000000000000400\nCapPrm:\t0000000000000400\nCapEff:\t0000000000000400\nCapBnd:\t0000000000000421\n"
@@ -106,7 +106,7 @@ static void root_capabilities(struct bed *bed) {
         /* Bits that no kernel has yet are left away. */
         uint64_t some = 1 | 1 << 5 | UINT64_C(1) << 62;
         OP(&p.ops, VG_OP_CAPABILITIES, 0, "88888", some, some, U64(0), some, U64(0));
-        run_script(bed, &p, "grep ^Cap /proc/self/status; id -u", &b);
+        run_shell(bed, &p, "grep ^Cap /proc/self/status; id -u", &b);
         CHECK_HAS(b.output, "CapPrm:\t0000000000000021\nCapEff:\t0000000000000021\nCapBnd:\t0000000000000021\nCapAmb:\t0000000000000000\n0\n");
 }
 
@@ -123,7 +123,7 @@ static void limits(struct bed *bed) {
         OP(&p.ops, VG_OP_RLIMIT, 0, "488", RLIMIT_NOFILE, U64(100), U64(200));
         OP(&p.ops, VG_OP_RLIMIT, 0, "488", RLIMIT_CORE, U64(0), U64(0));
         OP(&p.ops, VG_OP_OOM_SCORE_ADJ, 0, "4", 321);
-        run_script(bed, &p,
+        run_shell(bed, &p,
                    "ulimit -Sn; ulimit -Hn; ulimit -c; cat /proc/self/oom_score_adj /proc/sys/net/ipv4/ip_unprivileged_port_start "
                    "/proc/sys/net/ipv4/conf/lo/forwarding /proc/sys/kernel/shm_rmid_forced; ifconfig lo | grep -c UP; "
                    "grep -c _ses.test /proc/keys", &b);
@@ -154,7 +154,7 @@ static void mounts(struct bed *bed) {
            "", 0);
         OP(&p.ops, VG_OP_BIND_OR_MOUNT, 0, "sss888s1", "bind", source, "/shared", U64(MS_BIND), U64(0), U64(MS_SHARED | MS_REC), "", 1);
         put_pivot(&p.ops);
-        run_script(bed, &p,
+        run_shell(bed, &p,
                    "cat /mnt/volume/note /a/b/c/note /made-by-link/resolv; touch /mnt/volume/x || echo ro; stat -c %a /sticky /later;"
                    "grep -oE '/(mnt/volume|sticky|later) .*' /proc/mounts; grep -E '/shared .*shared:' /proc/self/mountinfo | grep -c .", &b);
         CHECK_HAS(b.output, "a note\na note\na note\n");
@@ -171,7 +171,7 @@ static void no_pivot(struct bed *bed) {
         struct birth b;
         put_root(&p.ops, bed);
         OP(&p.ops, VG_OP_PIVOT, 0, "18", 1, U64(0));
-        run_script(bed, &p, "ls /; ls /proc/1/root/; grep -c . /proc/mounts; pwd", &b);
+        run_shell(bed, &p, "ls /; ls /proc/1/root/; grep -c . /proc/mounts; pwd", &b);
         CHECK_HAS(b.output, "bin\n");
         CHECK_LACKS(b.output, "home\n");
         CHECK(bed_command("test -d /proc/self && test -d /sys/kernel") == 0);
@@ -194,7 +194,7 @@ static void seccomp(struct bed *bed) {
         vg_put_bytes(&p.ops, filter, sizeof filter);
         vg_put_u32(&p.ops, SECCOMP_FILTER_FLAG_LOG);
         op_end(&p.ops, slot);
-        run_script(bed, &p, "grep ^Seccomp: /proc/self/status; mkdir /tmp/x 2>&1 || true", &b);
+        run_shell(bed, &p, "grep ^Seccomp: /proc/self/status; mkdir /tmp/x 2>&1 || true", &b);
         CHECK_HAS(b.output, "Seccomp:\t2\n");
         CHECK_HAS(b.output, "No anode");
 }
@@ -244,7 +244,7 @@ static void terminal(struct bed *bed) {
 static void bare(struct bed *bed) {
         _cleanup_plan_ struct plan p = {0};
         struct birth b;
-        run_script(bed, &p, "echo bare", &b);
+        run_shell(bed, &p, "echo bare", &b);
         CHECK_STR(b.output, "bare\n");
 }
 
@@ -252,7 +252,7 @@ static void user_namespace(struct bed *bed) {
         _cleanup_plan_ struct plan p = {.clone_flags = CLONE_NEWUSER | CLONE_NEWUTS};
         struct birth b;
         OP(&p.ops, VG_OP_HOSTNAME, 0, "s", "mine");
-        run_script(bed, &p, "cat /proc/self/uid_map | grep -c .; uname -n; true", &b);
+        run_shell(bed, &p, "cat /proc/self/uid_map | grep -c .; uname -n; true", &b);
         CHECK_STR(b.output, "0\nmine\n");
 }
 

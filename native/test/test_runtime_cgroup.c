@@ -29,7 +29,7 @@ static void find_hierarchies(void) {
 }
 
 static const char *own(char into[192], const char *hierarchy, const char *name) {
-        snprintf(into, 192, "%s/vigil-runtime-%d/%s", hierarchy, (int)getpid(), name);
+        CHECK(snprintf(into, 192, "%s/vigil-runtime-%d/%s", hierarchy, (int)getpid(), name) < 192);
         return into;
 }
 

@@ -17,13 +17,15 @@ export interface Log {
 const plain = /^[\w.:/+@-]+$/;
 
 function show(value: unknown): string {
-  const text = value instanceof Error ? describe(value) : typeof value === "object" ? JSON.stringify(value) : String(value);
+  const text =
+    value instanceof Error ? describe(value) : typeof value === "object" ? JSON.stringify(value) : String(value);
   return plain.test(text) ? text : JSON.stringify(text);
 }
 
 /** An error with its causes: what a reader of the log needs, in one line. */
 function describe(error: Error): string {
-  const cause = error.cause === undefined ? "" : `: ${error.cause instanceof Error ? describe(error.cause) : String(error.cause)}`;
+  const cause =
+    error.cause === undefined ? "" : `: ${error.cause instanceof Error ? describe(error.cause) : String(error.cause)}`;
   return `${error.message}${cause}`;
 }
 
@@ -31,7 +33,11 @@ function describe(error: Error): string {
  * Lines of logfmt, as containerd's own log has them: the descriptor is the bundle's log FIFO, whose lines containerd copies
  * into its log.
  */
-export function createLog(options: { readonly fd: number; readonly least: LogLevel; readonly fields?: LogFields }): Log {
+export function createLog(options: {
+  readonly fd: number;
+  readonly least: LogLevel;
+  readonly fields?: LogFields;
+}): Log {
   const fixed = options.fields ?? {};
   const write = (level: LogLevel, message: string, fields: LogFields = {}): void => {
     if (levels[level] < levels[options.least]) return;

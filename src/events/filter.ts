@@ -1,15 +1,13 @@
 import { VigilError } from "../base/errors.js";
+import { eventField, type KeptEvent } from "./topics.js";
 
-/** What a filter of containerd's Subscribe can look at: `topic`, `namespace`, `event.FIELD`. */
-export interface FilterFields {
-  field(path: readonly string[]): string | undefined;
-}
-
-export type Filter = (event: FilterFields) => boolean;
+/** A filter of containerd's Subscribe looks at `topic`, `namespace` and `event.FIELD`. */
+export type Filter = (event: Pick<KeptEvent, "topic" | "namespace" | "typeUrl" | "value">) => boolean;
 
 // containerd's filter syntax (pkg/filters): SELECTOR [OPERATOR VALUE], joined by commas; a value is a word or quoted; a field of
 // a selector may be quoted.
-const part = /^([A-Za-z_][\w]*|"(?:[^"\\]|\\.)*")((?:\.(?:[A-Za-z_][\w]*|"(?:[^"\\]|\\.)*"))*)(?:(==|!=|~=)("(?:[^"\\]|\\.)*"|[^,"]*))?(?:,|$)/;
+const part =
+  /^([A-Za-z_][\w]*|"(?:[^"\\]|\\.)*")((?:\.(?:[A-Za-z_][\w]*|"(?:[^"\\]|\\.)*"))*)(?:(==|!=|~=)("(?:[^"\\]|\\.)*"|[^,"]*))?(?:,|$)/;
 const fieldName = /[A-Za-z_]\w*|"(?:[^"\\]|\\.)*"/g;
 
 function unquote(text: string): string {
@@ -24,15 +22,15 @@ function unquote(text: string): string {
 function condition(path: readonly string[], operator: string | undefined, value: string): Filter {
   switch (operator) {
     case "==":
-      return (event) => event.field(path) === value;
+      return (event) => eventField(event, path) === value;
     case "!=":
-      return (event) => event.field(path) !== value;
+      return (event) => eventField(event, path) !== value;
     case "~=": {
       const pattern = expression(value);
-      return (event) => pattern.test(event.field(path) ?? "");
+      return (event) => pattern.test(eventField(event, path) ?? "");
     }
     default:
-      return (event) => (event.field(path) ?? "") !== "";
+      return (event) => (eventField(event, path) ?? "") !== "";
   }
 }
 
@@ -49,7 +47,11 @@ function parse(text: string): Filter {
   let rest = text;
   while (rest !== "") {
     const match = part.exec(rest);
-    if (!match) throw new VigilError("invalid_argument", `filter ${JSON.stringify(text)}: not understood at ${JSON.stringify(rest)}`);
+    if (!match)
+      throw new VigilError(
+        "invalid_argument",
+        `filter ${JSON.stringify(text)}: not understood at ${JSON.stringify(rest)}`,
+      );
     const [whole, first = "", more = "", operator, value = ""] = match;
     const path = [first, ...(more.match(fieldName) ?? [])].map(unquote);
     conditions.push(condition(path, operator, unquote(value)));

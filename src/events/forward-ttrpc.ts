@@ -17,7 +17,9 @@ interface Call {
   reject(error: VigilError): void;
 }
 
-const codeNames = new Map(Object.entries(statusCodes).map(([name, code]): [number, ErrorCode] => [code, name as ErrorCode]));
+const codeNames = new Map(
+  Object.entries(statusCodes).map(([name, code]): [number, ErrorCode] => [code, name as ErrorCode]),
+);
 
 /** One connection to containerd's ttrpc socket, made when it is needed; one Forward at a time. */
 export function forwardOverTtrpc(address: string, clock: Clock): Forwarder {
@@ -47,7 +49,10 @@ export function forwardOverTtrpc(address: string, clock: Clock): Forwarder {
     rest = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
     while (rest.length >= headerBytes) {
       const length = rest.readUInt32BE(0);
-      if (length > frameMax) return drop(new VigilError("internal", `containerd sent a frame of ${length} bytes`));
+      if (length > frameMax) {
+        drop(new VigilError("internal", `containerd sent a frame of ${length} bytes`));
+        return;
+      }
       if (rest.length < headerBytes + length) return;
       const mine = rest.readUInt32BE(4) === call?.stream && rest.readUInt8(8) === responseType;
       const data = rest.subarray(headerBytes, headerBytes + length);
@@ -82,14 +87,22 @@ export function forwardOverTtrpc(address: string, clock: Clock): Forwarder {
       const to = connected();
       stream += 2;
       const service = "containerd.services.events.ttrpc.v1.Events";
-      const data = Request.encode({ service, method: "Forward", payload: entry, timeoutNano: 0n, metadata: [] }).finish();
+      const data = Request.encode({
+        service,
+        method: "Forward",
+        payload: entry,
+        timeoutNano: 0n,
+        metadata: [],
+      }).finish();
       const header = Buffer.alloc(headerBytes);
       header.writeUInt32BE(data.length, 0);
       header.writeUInt32BE(stream, 4);
       header.writeUInt8(requestType, 8);
       const { promise, resolve, reject } = withResolvers();
       call = { stream, resolve, reject };
-      const cancel = clock.after(answerMs, () => drop(new VigilError("unavailable", `${path} did not answer in ${answerMs} ms`)));
+      const cancel = clock.after(answerMs, () =>
+        drop(new VigilError("unavailable", `${path} did not answer in ${answerMs} ms`)),
+      );
       to.write(Buffer.concat([header, data]));
       return promise.finally(cancel);
     },

@@ -124,7 +124,10 @@ export class Publisher {
       const at = this.#queue.findIndex((entry, index) => index > 0 && topics.has(entry.topic));
       if (at < 0) continue;
       const [entry] = this.#queue.splice(at, 1);
-      this.#options.log.error("the outbox is full, an event is dropped", { sequence: entry?.sequence, topic: entry?.topic });
+      this.#options.log.error("the outbox is full, an event is dropped", {
+        sequence: entry?.sequence,
+        topic: entry?.topic,
+      });
       return;
     }
   }

@@ -109,7 +109,10 @@ const eventCodecs: Readonly<Record<string, { decode(value: Uint8Array): unknown 
 };
 
 /** A field as containerd's filters name it: `topic`, `namespace`, or a string field of the event in snake_case. */
-export function eventField(event: KeptEvent, path: readonly string[]): string | undefined {
+export function eventField(
+  event: Pick<KeptEvent, "topic" | "namespace" | "typeUrl" | "value">,
+  path: readonly string[],
+): string | undefined {
   const [first, second, ...more] = path;
   if (path.length === 1) return first === "topic" ? event.topic : first === "namespace" ? event.namespace : undefined;
   if (first !== "event" || second === undefined || more.length > 0) return undefined;

@@ -95,7 +95,8 @@ export class OomHistory implements OomReports {
     try {
       names = readdirSync(this.#directory).filter((name) => /^\d+\.json$/.test(name));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") this.#log.error("OOM reports are not readable", { error });
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT")
+        this.#log.error("OOM reports are not readable", { error });
     }
     this.#kept = names.sort().map((file) => ({ file, size: statSync(join(this.#directory, file)).size }));
     return this.#kept;

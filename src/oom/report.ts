@@ -54,7 +54,11 @@ const levelMessage = ({ cgroup, limit, usage, events, local }: OomLevel): LimitL
 const victimMessage = ({ host: _, ...victim }: KillLine): Victim => victim;
 
 /** The report about one OOM fact: what is concluded, what it rests on, and both in plain words. */
-export function buildReport(fact: OomFact, context: OomContext, about: { readonly id: string; readonly namespace: string }): OomReport {
+export function buildReport(
+  fact: OomFact,
+  context: OomContext,
+  about: { readonly id: string; readonly namespace: string },
+): OomReport {
   const verdict = oomVerdict(fact);
   const { levels } = verdict.levels;
   const own = levels[0];
@@ -111,7 +115,10 @@ export function attributeExit(report: OomReport, exit: ExitedFact): OomReport | 
   const soon = (after < 0n ? -after : after) < attributionNs;
   if (exit.signal === sigkill && soon) {
     const who = exit.exec === "" ? "The container's init" : `The exec ${exit.exec}`;
-    const evidence = [...report.evidence, `${who} (process ${exit.pid}) died by SIGKILL ${after / 1_000_000n} ms later.`];
+    const evidence = [
+      ...report.evidence,
+      `${who} (process ${exit.pid}) died by SIGKILL ${after / 1_000_000n} ms later.`,
+    ];
     const scope = exit.exec === "" ? Scope.INIT : Scope.EXEC;
     return completed({ ...report, scope, execId: exit.exec, evidence });
   }

@@ -42,9 +42,13 @@ const identifierMax = 76;
 export function checkId(what: string, id: string): string {
   if (id === "") throw new VigilError("invalid_argument", `${what} must not be empty`);
   if (id.length > identifierMax) {
-    throw new VigilError("invalid_argument", `${what} ${JSON.stringify(id)} is longer than ${identifierMax} characters`);
+    throw new VigilError(
+      "invalid_argument",
+      `${what} ${JSON.stringify(id)} is longer than ${identifierMax} characters`,
+    );
   }
-  if (!identifier.test(id)) throw new VigilError("invalid_argument", `${what} ${JSON.stringify(id)} must match ${identifier.source}`);
+  if (!identifier.test(id))
+    throw new VigilError("invalid_argument", `${what} ${JSON.stringify(id)} must match ${identifier.source}`);
   return id;
 }
 
@@ -125,11 +129,14 @@ async function fromTable(body: Uint8Array): Promise<RuntimeOptions> {
 export async function toRuntimeOptions(options: Any | undefined): Promise<RuntimeOptions> {
   if (!options || options.typeUrl === "") return defaults;
   const read = optionsReaders[typeName(options.typeUrl)];
-  if (!read) throw new VigilError("invalid_argument", `runtime options of unknown type ${JSON.stringify(options.typeUrl)}`);
+  if (!read)
+    throw new VigilError("invalid_argument", `runtime options of unknown type ${JSON.stringify(options.typeUrl)}`);
   try {
     return await read(options.value);
   } catch (error) {
-    throw new VigilError("invalid_argument", `malformed runtime options of type ${typeName(options.typeUrl)}`, { cause: error });
+    throw new VigilError("invalid_argument", `malformed runtime options of type ${typeName(options.typeUrl)}`, {
+      cause: error,
+    });
   }
 }
 

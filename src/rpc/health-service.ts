@@ -1,8 +1,8 @@
 import { VigilError } from "../base/errors.js";
 import {
   type HealthCheckResponse,
-  HealthCheckResponse_ServingStatus as ServingStatus,
   HealthDefinition,
+  HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../gen/grpc/health/v1/health.js";
 import { type Method, question, stream } from "./method.js";
 

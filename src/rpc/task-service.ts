@@ -74,7 +74,9 @@ export function taskService({ registry, corePid, prepareEnd, end }: TaskServiceO
     change(methods.resizePty, ({ id, execId, width, height }, call) =>
       resize(world, registry.get(id), { execId, columns: width, rows: height }, answering(call, empty)),
     ),
-    change(methods.closeIO, ({ id, execId }, call) => closeStdin(world, registry.get(id), execId, answering(call, empty))),
+    change(methods.closeIO, ({ id, execId }, call) =>
+      closeStdin(world, registry.get(id), execId, answering(call, empty)),
+    ),
     change(methods.update, ({ id, resources }, call) => {
       const container = registry.get(id);
       const text = toJsonText("resources", resources);

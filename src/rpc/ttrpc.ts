@@ -65,11 +65,14 @@ export class TtrpcRelay {
   #dispatch(method: Method, request: Request, relayed: RelayedRequest, deadline: bigint | undefined): void {
     switch (method.kind) {
       case "change":
-        return this.#change(method, request, relayed, deadline);
+        this.#change(method, request, relayed, deadline);
+        break;
       case "question":
-        return this.#question(method, request, relayed.key);
+        this.#question(method, request, relayed.key);
+        break;
       case "wait":
-        return this.#wait(method, request, relayed, deadline);
+        this.#wait(method, request, relayed, deadline);
+        break;
       case "stream":
       case "dialogue":
         throw new VigilError("unimplemented", `method ${request.method} streams, which only gRPC can`);

@@ -20,22 +20,29 @@ export const neverRan: Exit = { status: 255, at: 0n };
 /** Applies a fact to its container, at once and in order of arrival: the model is never behind what the core knows. */
 export function applyFact(world: FactWorld, container: Container, fact: Fact): void {
   const { changes } = world;
+  // The core tells a fact again until it is covered: the init's exit until it is announced, and so all that came after it.
   if (fact.seq <= container.lastFact) {
-    changes.fact(fact.seq);
+    if (container.leaving?.fact !== fact.seq) changes.cover(fact.seq);
     return;
   }
   container.lastFact = fact.seq;
-  changes.fact(fact.seq, container);
+  changes.changed(container);
+  if (fact.kind !== "exited" || fact.exec !== "") changes.cover(fact.seq);
   switch (fact.kind) {
     case "created":
-      return;
+      break;
     case "started":
-      return fact.exec === "" ? initStarted(world, container, fact) : execStarted(world, container, fact);
+      if (fact.exec === "") initStarted(world, container, fact);
+      else execStarted(world, container, fact);
+      break;
     case "oom":
-      return oomKilled(world, container, fact);
+      oomKilled(world, container, fact);
+      break;
     case "exited":
       world.reports.attribute(fact);
-      return fact.exec === "" ? initExited(world, container, fact) : execExited(world, container, fact);
+      if (fact.exec === "") initExited(world, container, fact);
+      else execExited(world, container, fact);
+      break;
   }
 }
 
@@ -47,7 +54,10 @@ function initStarted({ changes }: FactWorld, container: Container, fact: Started
 
 function execStarted({ changes, log }: FactWorld, container: Container, fact: StartedFact): void {
   const exec = container.execs.get(fact.exec);
-  if (!exec) return log.warning("an unknown exec was started", { container: container.id, exec: fact.exec });
+  if (!exec) {
+    log.warning("an unknown exec was started", { container: container.id, exec: fact.exec });
+    return;
+  }
   exec.step("start");
   exec.pid = fact.pid;
   const event = { kind: "exec-started", execId: fact.exec, pid: fact.pid } as const;
@@ -62,7 +72,10 @@ function oomKilled({ changes, reports }: FactWorld, container: Container, fact: 
 
 function execExited(world: FactWorld, container: Container, fact: ExitedFact): void {
   const exec = container.execs.get(fact.exec);
-  if (!exec) return world.log.warning("an unknown exec exited", { container: container.id, exec: fact.exec });
+  if (!exec) {
+    world.log.warning("an unknown exec exited", { container: container.id, exec: fact.exec });
+    return;
+  }
   if (fact.started) {
     const exit = { status: fact.status, at: fact.at };
     exec.step("exit");
@@ -119,7 +132,11 @@ export function clearBehind(world: FactWorld, container: Container): void {
  * The init's exit comes last: after the exit of every exec that was started, and not before what it left behind is gone. The
  * one place of that rule; called whenever one of its conditions may have become true.
  */
-export function announceLeaving({ changes }: FactWorld, container: Container, options?: { readonly force: boolean }): void {
+export function announceLeaving(
+  { changes }: FactWorld,
+  container: Container,
+  options?: { readonly force: boolean },
+): void {
   const { leaving, init } = container;
   if (!leaving || changes.restoring) return;
   const alive = [...container.execs.values()].some((exec) => exec.starting || exec.status === "running");
@@ -135,6 +152,7 @@ export function announceLeaving({ changes }: FactWorld, container: Container, op
     exitedAt: leaving.exit.at,
   } as const;
   changes.announce(container.announcement(event, leaving.exit.at, leaving.fact));
+  changes.cover(leaving.fact);
   changes.changed(container);
   changes.after(() => init.releaseExited(leaving.exit));
 }

@@ -1,6 +1,6 @@
 import type { Container } from "./container.js";
 import type { FactLedger } from "./ledger.js";
-import type { Announcement, Json, Journal } from "./ports.js";
+import type { Announcement, Journal, Json } from "./ports.js";
 import { save } from "./saved.js";
 
 /** What a request changed. */
@@ -26,7 +26,7 @@ export class Changes {
   readonly #dirty = new Set<Container>();
   #announcements: Announcement[] = [];
   #after: (() => void)[] = [];
-  /** The name of the gathered commit: the last fact in it. */
+  /** The name of the gathered commit: the last fact that it covers. */
   #lastFact = 0n;
   /**
    * Facts and requests of an earlier daemon are still coming: nothing is committed, nothing concluded from what has not come.
@@ -43,14 +43,12 @@ export class Changes {
     return `f:${this.#bootId}:${seq}`;
   }
 
-  /** A fact was applied; `container` is absent when it concerns none that is known. */
-  fact(seq: bigint, container?: Container): void {
+  /** The next commit has all that this fact leads to: the core may forget it. */
+  cover(seq: bigint): void {
     this.#ledger.cover(seq);
     this.#lastFact = seq;
-    if (container) this.#dirty.add(container);
   }
 
-  /** Its state changed without a fact. */
   changed(container: Container): void {
     this.#dirty.add(container);
   }

@@ -1,5 +1,5 @@
-import { VigilError } from "../base/errors.js";
 import type { Clock } from "../base/clock.js";
+import { VigilError } from "../base/errors.js";
 import { announceLeaving, execFailed, type FactWorld } from "./apply.js";
 import type { Call } from "./call.js";
 import { carryOut } from "./carry-out.js";
@@ -59,7 +59,12 @@ function waitingSpecs(container: Container): number {
 }
 
 /** Exec only registers; the process is made by its Start. */
-export function addExec(world: World, container: Container, spec: ExecSpec, call: Call<undefined>): Promise<Uint8Array> {
+export function addExec(
+  world: World,
+  container: Container,
+  spec: ExecSpec,
+  call: Call<undefined>,
+): Promise<Uint8Array> {
   const { execId, stdio } = spec;
   const allowed = (): void => {
     permitExec(container, "exec");
@@ -139,7 +144,12 @@ export function deleteInit(
   );
 }
 
-export function deleteExec(world: World, container: Container, execId: string, call: Call<Deleted>): Promise<Uint8Array> {
+export function deleteExec(
+  world: World,
+  container: Container,
+  execId: string,
+  call: Call<Deleted>,
+): Promise<Uint8Array> {
   const exec = container.exec(execId);
   return exec.mailbox.run(() =>
     carryOut(

@@ -112,7 +112,11 @@ function byLocalCounters(levels: readonly OomLevel[]): Finding | undefined {
   if (!own) return undefined;
   const ownLocal = rise(own.local, "oom");
   if (ownLocal !== undefined && ownLocal > 0n) {
-    return { cause: "own", limitCgroup: own.cgroup, because: `Its own limit was reached: local oom rose by ${ownLocal}.` };
+    return {
+      cause: "own",
+      limitCgroup: own.cgroup,
+      because: `Its own limit was reached: local oom rose by ${ownLocal}.`,
+    };
   }
   const below = rise(own.events, "oom");
   if (below !== undefined && below > 0n) {
@@ -144,7 +148,9 @@ function bySummary(levels: readonly OomLevel[], summary: KillSummary): Finding |
 
 /** v1 does not count whose limit it was; a use that has been at the limit is the next best thing. */
 function byUsage(levels: readonly OomLevel[]): Finding | undefined {
-  const reached = levels.findIndex(({ limit, usage, peak }) => limit > 0n && (peak > usage ? peak : usage) * 100n >= limit * 99n);
+  const reached = levels.findIndex(
+    ({ limit, usage, peak }) => limit > 0n && (peak * 100n >= limit * 99n || usage * 100n >= limit * 99n),
+  );
   const level = levels[reached];
   if (!level) return undefined;
   const because = `The use of ${level.cgroup} has been at its limit of ${level.limit} bytes.`;

@@ -1,5 +1,5 @@
-import { Mailbox } from "../base/mailbox.js";
 import { VigilError } from "../base/errors.js";
+import { Mailbox } from "../base/mailbox.js";
 import type { StdioSpec } from "./ports.js";
 import { next, type Status, type Step } from "./state.js";
 

@@ -58,7 +58,7 @@ export class Registry {
   synced(): void {
     const { changes } = this.world;
     for (const facts of this.#early.values()) {
-      for (const fact of facts) changes.fact(fact.seq);
+      for (const fact of facts) changes.cover(fact.seq);
     }
     this.#early.clear();
     changes.restoring = false;
@@ -75,9 +75,10 @@ export class Registry {
     const { changes, log } = this.world;
     this.#ledger.arrived(fact.seq);
     const container = this.#containers.get(fact.container);
-    if (container) return applyFact(this.world, container, fact);
     const creating = this.#creating.get(fact.container);
-    if (creating) {
+    if (container) {
+      applyFact(this.world, container, fact);
+    } else if (creating) {
       creating.push(fact);
     } else if (changes.restoring) {
       const early = this.#early.get(fact.container);
@@ -85,7 +86,7 @@ export class Registry {
       else this.#early.set(fact.container, [fact]);
     } else {
       log.debug("a fact of a container that is gone", { container: fact.container, fact: fact.kind });
-      changes.fact(fact.seq);
+      changes.cover(fact.seq);
     }
   }
 
@@ -110,7 +111,7 @@ export class Registry {
       try {
         const spec = await read();
         const created = await this.world.runtime.create(`${call.key}/create`, spec);
-        const fact = held.find((item) => item.kind === "created");
+        const fact = held.findLast((item) => item.kind === "created");
         const at = fact?.at ?? this.world.clock.now();
         const container = new Container({
           id,
@@ -157,7 +158,7 @@ export class Registry {
       } else if (fact.kind === "exited") {
         this.world.reports.attribute(fact);
       }
-      this.world.changes.fact(fact.seq);
+      this.world.changes.cover(fact.seq);
     }
     return killed ? oomKilled("container init", error) : error;
   }

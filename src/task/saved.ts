@@ -62,7 +62,9 @@ export function save(container: Container): Json {
     status: settled(init.status),
     pid: init.pid,
     exit: saveExit(init.exit),
-    leaving: leaving ? { fact: leaving.fact.toString(), exit: { status: leaving.exit.status, at: leaving.exit.at.toString() } } : null,
+    leaving: leaving
+      ? { fact: leaving.fact.toString(), exit: { status: leaving.exit.status, at: leaving.exit.at.toString() } }
+      : null,
     createdAt: container.createdAt.toString(),
     startedAt: container.startedAt.toString(),
     limitsChangedAt: container.limitsChangedAt.toString(),

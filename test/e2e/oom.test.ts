@@ -29,11 +29,10 @@ function kills(dir: string): number {
 describe.each(chosenVersions())("containerd %s", (version) => {
   let containerd: Containerd;
   let before: readonly string[];
-  const owner = () => ({ marks: [containerd.base, containerd.namespace] });
 
   beforeAll(async () => {
     containerd = await startContainerd(version);
-    before = await takeSnapshot(owner());
+    before = await takeSnapshot(containerd);
   });
   afterAll(async () => {
     await containerd.close();
@@ -160,6 +159,6 @@ describe.each(chosenVersions())("containerd %s", (version) => {
 
   test("nothing is left over", async () => {
     progress(`oom   looking for leftovers, containerd ${version}`);
-    expect(await leftSince(before, owner())).toEqual([]);
+    expect(await leftSince(before, containerd)).toEqual([]);
   });
 });

@@ -12,7 +12,7 @@ import {
   runCommand,
   startCommand,
 } from "../support/command.js";
-import type { Containerd } from "../support/containerd.js";
+import type { Namespace } from "../support/containerd.js";
 import { containerOf, gist } from "../support/ctr-events.js";
 import { leftSince, shimSocket, takeSnapshot } from "../support/leftovers.js";
 import { errorKind, normalise, type Replacement } from "./normalise.js";
@@ -46,7 +46,7 @@ class Player {
   readonly #background = new Map<string, { step: CtrStep; running: RunningCommand }>();
 
   constructor(
-    readonly containerd: Containerd,
+    readonly containerd: Namespace,
     readonly runtime: string,
     readonly id: string,
     readonly dir: string,
@@ -215,11 +215,12 @@ class Player {
   }
 }
 
-export async function play(containerd: Containerd, runtime: string, scenario: Scenario, id: string): Promise<Seen> {
+export async function play(containerd: Namespace, runtime: string, scenario: Scenario, id: string): Promise<Seen> {
   const dir = join(containerd.base, id);
   await mkdir(dir);
-  const socketsOf = (name: string) => shimSocket(containerd.socket, containerd.namespace, name);
-  const owner = { marks: [containerd.base, containerd.namespace, socketsOf(id), socketsOf(`${id}-b`)] };
+  const { base, namespace, socket } = containerd;
+  const sockets = [id, `${id}-b`].map((name) => shimSocket(socket, namespace, name));
+  const owner = { base, namespace, sockets };
   const before = await takeSnapshot(owner);
   const player = new Player(containerd, runtime, id, dir);
   try {
@@ -230,7 +231,6 @@ export async function play(containerd: Containerd, runtime: string, scenario: Sc
   }
   const broken = [...player.broken];
   const lost = await lostDeletes(containerd, id, seconds(runtime === stockRuntime ? 0.5 : 3));
-  await containerd.settled();
   const left = await leftSince(before, owner);
   if (left.length > 0) await player.abandon();
   await rm(dir, { recursive: true });
@@ -244,20 +244,30 @@ export async function play(containerd: Containerd, runtime: string, scenario: Sc
 }
 
 /** The shim publishes a task's delete after it answered, so it may come late; the stock shim sometimes loses it. */
-async function lostDeletes(containerd: Containerd, id: string, limitMs: number): Promise<string[]> {
+async function lostDeletes(containerd: Namespace, id: string, limitMs: number): Promise<string[]> {
+  const { events } = containerd;
   const lost: string[] = [];
   for (const name of [id, `${id}-b`]) {
-    const count = (topic: string) =>
-      containerd.events.ofContainer(name).filter((event) => event.topic === topic).length;
-    const complete = () => count("/tasks/delete") >= count("/tasks/create");
-    if (complete()) continue;
-    const whole = containerd.events.until(`/tasks/delete of ${name}`, complete, limitMs);
-    await whole.catch(() => lost.push(name.replace(id, "<ID>")));
+    const ended = (kind: string) => () => {
+      const topics = events.ofContainer(name).map((event) => event.topic);
+      const count = (topic: string) => topics.filter((other) => other === topic).length;
+      return count(`/${kind}/delete`) >= count(`/${kind}/create`);
+    };
+    await inTime(ended("containers"), seconds(2));
+    if (!(await inTime(ended("tasks"), limitMs))) lost.push(name.replace(id, "<ID>"));
   }
   return lost;
+
+  async function inTime(fits: () => boolean, limit: number): Promise<boolean> {
+    if (fits()) return true;
+    return await events.until(`the last of ${id}`, fits, limit).then(
+      () => true,
+      () => false,
+    );
+  }
 }
 
-export function eventsOf(containerd: Containerd, id: string): Record<string, string[]> {
+export function eventsOf(containerd: Namespace, id: string): Record<string, string[]> {
   const seen: Record<string, string[]> = {};
   for (const event of containerd.events.records) {
     const name = containerOf(event);

@@ -24,11 +24,10 @@ const script = "seq 1 1000; sleep 0.1; seq 1001 2000; exit 21";
 describe.each(chosenVersions())("containerd %s", (version) => {
   let containerd: Containerd;
   let before: readonly string[];
-  const owner = () => ({ marks: [containerd.base, containerd.namespace] });
 
   beforeAll(async () => {
     containerd = await startContainerd(version);
-    before = await takeSnapshot(owner());
+    before = await takeSnapshot(containerd);
   });
   afterAll(async () => {
     await containerd.close();
@@ -145,6 +144,6 @@ describe.each(chosenVersions())("containerd %s", (version) => {
   });
 
   test("nothing is left over", async () => {
-    expect(await leftSince(before, owner())).toEqual([]);
+    expect(await leftSince(before, containerd)).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 // A real containerd of either version, owned by one test file.
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { bed, prepareBed, seconds, type Version } from "./bed.js";
 import { removeEmptyCgroups } from "./cgroup-tree.js";
@@ -16,26 +16,33 @@ import {
 import { EventLog } from "./ctr-events.js";
 import { makeImageArchive } from "./oci-image.js";
 
-export interface Containerd {
+/** One namespace of a running containerd, with a root tree of its own. */
+export interface Namespace {
   readonly version: Version;
-  /** Names everything this instance makes: containers' cgroups, sockets and state lie below it. */
+  /** Names everything made through this client: the containers' cgroups, sockets and state lie below it. */
   readonly namespace: string;
   readonly base: string;
   readonly socket: string;
   readonly rootfs: string;
-  readonly events: EventLog;
   readonly env: NodeJS.ProcessEnv;
-  pid(): number;
+  /** Of all namespaces. */
+  readonly events: EventLog;
   ctrArgv(args: readonly string[]): string[];
   ctr(args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
   bundle(id: string): string;
+  /** The name of an image with an overlay root, imported at the first call. */
+  image(): Promise<string>;
+  /** `meanwhile` runs while nobody is there. */
+  restart(signal?: NodeJS.Signals, meanwhile?: () => Promise<void>): Promise<void>;
+}
+
+export interface Containerd extends Namespace {
+  pid(): number;
   log(): Promise<string>;
   /** Resolves when everything published so far has arrived in `events`. */
   settled(): Promise<void>;
-  /** `meanwhile` runs while nobody is there. */
-  restart(signal?: NodeJS.Signals, meanwhile?: () => Promise<void>): Promise<void>;
-  /** The name of an image with an overlay root, imported at the first call. */
-  image(): Promise<string>;
+  /** A further namespace, whose name begins with this one's. */
+  another(suffix: string): Promise<Namespace>;
   close(): Promise<void>;
 }
 
@@ -56,31 +63,25 @@ export async function startContainerd(version: Version): Promise<Containerd> {
   // Unix socket paths end at 107 bytes, so the directory's name is short.
   const base = await mkdtemp("/tmp/vgc-");
   await chmod(base, 0o711);
-  const namespace = `vt${randomBytes(3).toString("hex")}`;
+  const main = `vt${randomBytes(3).toString("hex")}`;
   const socket = join(base, "c.sock");
-  const rootfs = join(base, "rootfs");
   const logPath = join(base, "log");
   const binaries = bed.binaries(version);
-  const env: NodeJS.ProcessEnv = {
-    PATH: [bed.built, binaries, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"].join(":"),
-    HOME: "/root",
-    CONTAINERD_NAMESPACE: namespace,
-  };
-  await cp(bed.rootfs, rootfs, { recursive: true, verbatimSymlinks: true });
+  const path = [bed.built, binaries, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"].join(":");
+  const baseEnv: NodeJS.ProcessEnv = { PATH: path, HOME: "/root" };
   await mkdir(join(base, "fifo"));
   await writeFile(join(base, "config.toml"), config(version, base));
 
   const events = new EventLog();
   let service: Service;
   let probes = 0;
-
   const ctrArgv = (args: readonly string[]) => [join(binaries, "ctr"), "--address", socket, ...args];
-  const ctr = (args: readonly string[], options: CommandOptions = {}) => runCommand(ctrArgv(args), { env, ...options });
+  const plainCtr = (args: readonly string[]) => runCommand(ctrArgv(args), { env: baseEnv });
 
   // A namespace's label change is an event like any other and comes after all earlier ones.
   const probe = async (limitMs: number) => {
     const mark = `p${++probes}`;
-    const answer = await ctr(["namespaces", "label", namespace, `probe=${mark}`]);
+    const answer = await plainCtr(["namespaces", "label", main, `probe=${mark}`]);
     if (answer.code !== 0) throw new Error(`containerd does not answer: ${answer.stderr}`);
     const fits = (event: { topic: string; body: Readonly<Record<string, unknown>> }) =>
       event.topic === "/namespaces/update" && JSON.stringify(event.body).includes(`"${mark}"`);
@@ -89,20 +90,21 @@ export async function startContainerd(version: Version): Promise<Containerd> {
 
   const up = async () => {
     service = await startService([join(binaries, "containerd"), "--config", join(base, "config.toml")], {
-      env,
+      env: baseEnv,
       log: logPath,
     });
     const answers = async () => {
       if (service.child.exitCode !== null) throw new Error(`containerd ended: ${await readFile(logPath, "utf8")}`);
-      return existsSync(socket) && (await ctr(["version"])).code === 0 ? true : undefined;
+      if (!existsSync(socket)) return undefined;
+      const known = await plainCtr(["namespaces", "ls", "-q"]);
+      return known.code === 0 ? known.stdout.toString().split("\n") : undefined;
     };
-    await eventually(`containerd ${version} answers`, answers, seconds(20));
-    const known = await ctr(["namespaces", "ls", "-q"]);
-    if (!known.stdout.toString().split("\n").includes(namespace)) await ctr(["namespaces", "create", namespace]);
-    events.open(ctrArgv(["events"]), env);
+    const known = await eventually(`containerd ${version} answers`, answers, seconds(20));
+    if (!known.includes(main)) await plainCtr(["namespaces", "create", main]);
+    events.open(ctrArgv(["events"]), baseEnv);
     // A subscription has no acknowledgement: it stands when a probe comes back.
     const stands = () =>
-      probe(200 * bed.slowness).then(
+      probe(seconds(0.3)).then(
         () => true,
         () => undefined,
       );
@@ -114,49 +116,55 @@ export async function startContainerd(version: Version): Promise<Containerd> {
     await service.stop(signal);
   };
 
-  let imported: Promise<string> | undefined;
-  const image = () => {
-    imported ??= (async () => {
+  const restart = async (signal: NodeJS.Signals = "SIGKILL", meanwhile: () => Promise<void> = async () => {}) => {
+    await down(signal);
+    await meanwhile();
+    await up();
+  };
+
+  const open = async (namespace: string): Promise<Namespace> => {
+    const rootfs = join(base, `rootfs-${namespace}`);
+    await cp(bed.rootfs, rootfs, { recursive: true, verbatimSymlinks: true });
+    const env = { ...baseEnv, CONTAINERD_NAMESPACE: namespace };
+    const ctr = (args: readonly string[], options: CommandOptions = {}) =>
+      runCommand(ctrArgv(args), { env, ...options });
+    const imported = once(async () => {
       const name = "vigil.test/busybox:latest";
       const archive = await makeImageArchive(rootfs, name, base);
       const { code, stderr } = await ctr(["image", "import", archive]);
       if (code !== 0) throw new Error(`image import: ${stderr}`);
       await rm(archive);
       return name;
-    })();
-    return imported;
+    });
+    const bundle = (id: string) => join(base, "state/io.containerd.runtime.v2.task", namespace, id);
+    return { version, namespace, base, socket, rootfs, env, events, ctrArgv, ctr, bundle, image: imported, restart };
   };
 
   await up();
-
   return {
-    version,
-    namespace,
-    base,
-    socket,
-    rootfs,
-    events,
-    env,
+    ...(await open(main)),
     pid: () => service.pid,
-    ctrArgv,
-    ctr,
-    bundle: (id) => join(base, "state/io.containerd.runtime.v2.task", namespace, id),
     log: () => readFile(logPath, "utf8"),
     settled: () => probe(seconds(10)),
-    image,
-    restart: async (signal = "SIGKILL", meanwhile = async () => {}) => {
-      await down(signal);
-      await meanwhile();
-      await up();
-    },
+    another: (suffix) => open(`${main}${suffix}`),
     close: async () => {
       await down("SIGTERM");
       // What the OCI runtime leaves by design: the parent directory of its cgroups.
-      await removeEmptyCgroups(namespace);
+      await removeEmptyCgroups(main);
       for (const dir of ["/run/vigil/cores", "/var/lib/vigil"]) {
-        await rm(join(dir, namespace), { recursive: true, force: true });
+        for (const name of existsSync(dir) ? await readdir(dir) : []) {
+          if (name.startsWith(main)) await rm(join(dir, name), { recursive: true });
+        }
       }
-      await rm(base, { recursive: true, force: true });
+      await rm(base, { recursive: true });
     },
+  };
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
   };
 }

@@ -1,13 +1,17 @@
 // What a container manager and its shims may leave behind on a machine. A snapshot before, a snapshot after, no difference.
 import { createHash } from "node:crypto";
 import { readdir, readFile, readlink } from "node:fs/promises";
-import { join, normalize } from "node:path";
+import { basename, join, normalize } from "node:path";
 import { seconds } from "./bed.js";
 import { cgroupsNaming } from "./cgroup-tree.js";
 
-/** Everything this owner makes has one of these texts in its path, arguments, environment or working directory. */
+/** Whose leftovers: a namespace, or the beginning of several, whose name is in the paths and arguments of all they make. */
 export interface Owner {
-  readonly marks: readonly string[];
+  readonly namespace: string;
+  /** Directory of the containerd in use, where the bundles are. */
+  readonly base: string;
+  /** Shim sockets known to be theirs. */
+  readonly sockets?: readonly string[];
 }
 
 const shimSockets = "/run/containerd/s";
@@ -66,7 +70,7 @@ async function processes(owner: Owner): Promise<string[]> {
   const all = (await Promise.all(pids.map(processEntry))).filter((entry) => entry !== undefined);
   const ours = all.filter((entry) => {
     if (entry.pid === process.pid || managers.test(entry.command)) return false;
-    if (owner.marks.some((mark) => entry.places.includes(mark))) return true;
+    if (entry.places.includes(owner.namespace)) return true;
     // A daemon that lost its core carries no mark of its own.
     return daemon.test(entry.command) && entry.parent === 1;
   });
@@ -76,7 +80,7 @@ async function processes(owner: Owner): Promise<string[]> {
 async function mounts(owner: Owner): Promise<string[]> {
   const lines = (await readFile("/proc/self/mountinfo", "utf8")).trim().split("\n");
   return lines
-    .filter((line) => owner.marks.some((mark) => line.includes(mark)))
+    .filter((line) => line.includes(`/${owner.namespace}`))
     .map((line) => `mount ${line.split(" ")[4]} (${line.split(" - ")[1]?.split(" ")[0]})`);
 }
 
@@ -90,7 +94,7 @@ async function sockets(owner: Owner): Promise<string[]> {
   // A live socket that is not ours belongs to another manager on this machine; a dead one belongs to nobody.
   return (await entries(shimSockets))
     .map((name) => join(shimSockets, name))
-    .filter((path) => owner.marks.includes(path) || !live.has(path))
+    .filter((path) => owner.sockets?.includes(path) === true || !live.has(path))
     .map((path) => `socket ${path}`);
 }
 
@@ -99,7 +103,7 @@ async function stateOf(owner: Owner): Promise<string[]> {
   for (const dir of ["/run/vigil", "/run/vigil/cores", "/run/containerd/fifo", "/run/containerd/runc", "/run/runc"]) {
     for (const name of await entries(dir)) {
       const path = join(dir, name);
-      if (!owner.marks.includes(name)) continue;
+      if (!name.startsWith(owner.namespace)) continue;
       for (const child of await entries(path)) found.push(`state ${join(path, child)}`);
     }
   }
@@ -107,27 +111,22 @@ async function stateOf(owner: Owner): Promise<string[]> {
 }
 
 /** The client's fifos are not looked at: the client that made them has to remove them. */
-async function bundles(owner: Owner): Promise<string[]> {
+async function bundles({ base, namespace }: Owner): Promise<string[]> {
   const found: string[] = [];
-  for (const base of owner.marks.filter((mark) => mark.startsWith("/tmp/"))) {
-    for (const kind of ["io.containerd.runtime.v2.task", "io.containerd.sandbox.controller.v1.shim"]) {
-      for (const namespace of await entries(join(base, "state", kind))) {
-        for (const name of await entries(join(base, "state", kind, namespace))) {
-          found.push(`bundle ${join(base, "state", kind, namespace, name)}`);
-        }
-      }
+  for (const kind of ["io.containerd.runtime.v2.task", "io.containerd.sandbox.controller.v1.shim"]) {
+    const dir = join(base, "state", kind);
+    for (const name of await entries(dir)) {
+      if (!name.startsWith(namespace)) continue;
+      for (const id of await entries(join(dir, name))) found.push(`bundle ${join(dir, name, id)}`);
     }
   }
   return found;
 }
 
 /** The parent directory of a namespace's cgroups stays by design; what is below it does not. */
-async function cgroups(owner: Owner): Promise<string[]> {
-  const found: string[] = [];
-  for (const mark of owner.marks.filter((text) => !text.startsWith("/"))) {
-    for (const path of await cgroupsNaming(mark)) if (!path.endsWith(`/${mark}`)) found.push(`cgroup ${path}`);
-  }
-  return found;
+async function cgroups({ namespace }: Owner): Promise<string[]> {
+  const found = await cgroupsNaming(`/${namespace}`);
+  return found.filter((path) => !basename(path).startsWith(namespace)).map((path) => `cgroup ${path}`);
 }
 
 export async function takeSnapshot(owner: Owner): Promise<readonly string[]> {

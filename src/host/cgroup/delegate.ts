@@ -25,7 +25,7 @@ function enabling(directory: string, missing: readonly string[], needed: Readonl
   const others = missing.filter((name) => !isMust(name));
   // One write is all or nothing: after it those that matter, then each of the others for itself.
   return [
-    ...(others.length > 0 ? [optional(enable(missing))] : []),
+    ...(others.length > 0 && missing.length > 1 ? [optional(enable(missing))] : []),
     ...(musts.length > 0 ? [enable(musts)] : []),
     ...others.map((name) => optional(enable([name]))),
   ];

@@ -56,7 +56,8 @@ export class Channel {
     this.#pieces.push(chunk);
     this.#missing -= chunk.length;
     if (this.#missing > 0) return;
-    const bytes = this.#rest.length > 0 || this.#pieces.length > 1 ? Buffer.concat([this.#rest, ...this.#pieces]) : chunk;
+    const bytes =
+      this.#rest.length > 0 || this.#pieces.length > 1 ? Buffer.concat([this.#rest, ...this.#pieces]) : chunk;
     this.#pieces = [];
     try {
       this.#split(bytes);
@@ -73,7 +74,8 @@ export class Channel {
       const length = bytes.readUInt32LE(at);
       const type = bytes.readUInt16LE(at + 4);
       const version = bytes.readUInt16LE(at + 6);
-      if (version !== abiVersion) throw new VigilError("internal", `the core speaks version ${version}, not ${abiVersion}`);
+      if (version !== abiVersion)
+        throw new VigilError("internal", `the core speaks version ${version}, not ${abiVersion}`);
       if (length > recordMax) throw new VigilError("internal", `a record of ${length} bytes from the core`);
       const end = at + headerBytes + length;
       if (end > bytes.length) {

@@ -75,7 +75,7 @@ export class Core implements CoreCommands {
   readonly #events: CoreEvents;
   readonly #results = new Map<string, Pending[]>();
   /** COMMITTED answers come in the order of the commits. */
-  readonly #commits: { readonly key: string; resolve(firstSeq: bigint): void }[] = [];
+  readonly #commits: { readonly key: string; resolve(firstSeq: bigint): void; reject(error: Error): void }[] = [];
   #epoch = 0;
 
   constructor(channel: Channel, events: CoreEvents) {
@@ -148,7 +148,12 @@ export class Core implements CoreCommands {
   commit(commit: CoreCommit): Promise<bigint> {
     const payload = new Writer()
       .str(commit.key)
-      .list(commit.states, (w, s) => w.str(s.container).bool(s.blob !== null).bytes(s.blob ?? nothing))
+      .list(commit.states, (w, s) =>
+        w
+          .str(s.container)
+          .bool(s.blob !== null)
+          .bytes(s.blob ?? nothing),
+      )
       .list(commit.outbox, (w, entry) => w.u64(entry.fact).bytes(entry.entry))
       .u64(commit.factsThrough)
       .bool(commit.reply !== undefined)
@@ -158,8 +163,8 @@ export class Core implements CoreCommands {
     if (payload.length > recordMax) {
       return Promise.reject(new VigilError("resource_exhausted", `a state change of ${payload.length} bytes`));
     }
-    return new Promise((resolve) => {
-      this.#commits.push({ key: commit.key, resolve });
+    return new Promise((resolve, reject) => {
+      this.#commits.push({ key: commit.key, resolve, reject });
       this.#channel.send(commands.commit, this.#epoch, payload);
     });
   }
@@ -196,37 +201,55 @@ export class Core implements CoreCommands {
   #hand(record: CoreRecord): void {
     switch (record.kind) {
       case "hello":
-        if (record.abi !== abiVersion) throw new VigilError("internal", `core of ABI ${record.abi}, daemon of ${abiVersion}`);
+        if (record.abi !== abiVersion)
+          throw new VigilError("internal", `core of ABI ${record.abi}, daemon of ${abiVersion}`);
         this.#epoch = record.epoch;
-        return this.#events.hello(record);
+        this.#events.hello(record);
+        break;
       case "state":
-        return this.#events.state(record.container, record.blob);
+        this.#events.state(record.container, record.blob);
+        break;
       case "kept":
-        return this.#events.kept(record.key, record.reply);
+        this.#events.kept(record.key, record.reply);
+        break;
       case "outbox":
-        return this.#events.outbox(record.seq, record.fact, record.entry);
+        this.#events.outbox(record.seq, record.fact, record.entry);
+        break;
       case "fact":
-        return this.#events.fact(record.fact);
+        this.#events.fact(record.fact);
+        break;
       case "request":
-        return this.#events.request(record);
+        this.#events.request(record);
+        break;
       case "synced":
-        return this.#events.synced();
+        this.#events.synced();
+        break;
       case "result":
-        return this.#settleResult(record);
+        this.#settleResult(record);
+        break;
       case "closed":
-        return this.#events.closed(record.connection);
+        this.#events.closed(record.connection);
+        break;
       case "connection":
-        return this.#events.connection(record.tag);
+        this.#events.connection(record.tag);
+        break;
       case "committed":
-        return this.#settleCommit(record.key, record.firstSeq);
+        this.#settleCommit(record.key, record.firstSeq);
+        break;
       case "terminate":
-        return this.#events.terminate(record.signal);
+        this.#events.terminate(record.signal);
+        break;
     }
   }
 
   #settleResult(record: ResultRecord): void {
+    const pending = this.#results.get(record.key);
+    // A step is named KEY/step; a commit by its KEY alone, and it has a result only when it is refused.
+    if (!pending && this.#commits[0]?.key === record.key) {
+      this.#commits.shift()?.reject(new CoreError(-record.status, record.op, record.message));
+    }
     // Nobody waits: a second answer to a command that was given twice with one key. It says the same.
-    const pending = this.#results.get(record.key) ?? [];
+    if (!pending) return;
     this.#results.delete(record.key);
     for (const { resolve, reject } of pending) {
       if (record.status === 0) resolve(record.data);
@@ -236,7 +259,8 @@ export class Core implements CoreCommands {
 
   #settleCommit(key: string, firstSeq: bigint): void {
     const commit = this.#commits.shift();
-    if (commit?.key !== key) throw new VigilError("internal", `the core answered commit ${key}, not ${commit?.key ?? "any"}`);
+    if (commit?.key !== key)
+      throw new VigilError("internal", `the core answered commit ${key}, not ${commit?.key ?? "any"}`);
     commit.resolve(firstSeq);
   }
 }

@@ -11,7 +11,8 @@ export class Reader {
 
   #take(bytes: number): number {
     const at = this.#at;
-    if (bytes > this.#buffer.length - at) throw new RangeError(`payload ends at ${this.#buffer.length}, wanted ${at + bytes}`);
+    if (bytes > this.#buffer.length - at)
+      throw new RangeError(`payload ends at ${this.#buffer.length}, wanted ${at + bytes}`);
     this.#at = at + bytes;
     return at;
   }
@@ -61,11 +62,13 @@ export class Reader {
   list<T>(get: (reader: this) => T): T[] {
     const count = this.u32();
     // Every item takes at least a byte, so a wild count cannot make us allocate.
-    if (count > this.#buffer.length - this.#at) throw new RangeError(`${count} items in ${this.#buffer.length - this.#at} bytes`);
+    if (count > this.#buffer.length - this.#at)
+      throw new RangeError(`${count} items in ${this.#buffer.length - this.#at} bytes`);
     return Array.from({ length: count }, () => get(this));
   }
 
   end(): void {
-    if (this.#at !== this.#buffer.length) throw new RangeError(`${this.#buffer.length - this.#at} bytes after the payload`);
+    if (this.#at !== this.#buffer.length)
+      throw new RangeError(`${this.#buffer.length - this.#at} bytes after the payload`);
   }
 }

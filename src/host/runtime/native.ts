@@ -22,6 +22,8 @@ export interface NativeRuntimeContext {
   /** containerd's namespace, or vigil's. */
   readonly namespace: string;
   readonly log: Log;
+  /** The host's cgroup trees, looked at when the first container comes. */
+  readonly detect?: () => CgroupHost;
 }
 
 const removeTimeoutMs = 10_000;
@@ -30,9 +32,10 @@ const filtersKept = 8;
 const SIGKILL = 9;
 
 /** The runtime that needs no other program: plans are made here and carried out by the core. */
-export function createNativeRuntime(core: CoreCommands, { namespace, log }: NativeRuntimeContext): Runtime {
+export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeContext): Runtime {
+  const { namespace, log, detect = detectCgroups } = context;
   let host: CgroupHost | undefined;
-  const cgroups = (): CgroupHost => (host ??= detectCgroups());
+  const cgroups = (): CgroupHost => (host ??= detect());
   const lastCapability = Number(readKernelFile("/proc/sys/kernel/cap_last_cap") ?? 0);
   const filterOf = rememberFilters();
   const warner = (id: string) => (detail: string) => log.warning("setting without effect", { id, detail });

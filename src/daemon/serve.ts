@@ -1,0 +1,147 @@
+import { basename } from "node:path";
+import { systemClock } from "../base/clock.js";
+import type { Log } from "../base/log.js";
+import { forwardOverGrpc } from "../events/forward-grpc.js";
+import { forwardOverTtrpc } from "../events/forward-ttrpc.js";
+import { EventHistory } from "../events/history.js";
+import { Outbox } from "../events/outbox.js";
+import { Publisher } from "../events/publisher.js";
+import type { Core, CoreEvents } from "../host/core/core.js";
+import { createFdReceiver } from "../host/core/fds.js";
+import type { Hello } from "../host/core/records.js";
+import { createNativeRuntime } from "../host/runtime/native.js";
+import { OomHistory } from "../oom/history.js";
+import type { GrpcServer } from "../rpc/grpc.js";
+import { GrpcChanges } from "../rpc/grpc-changes.js";
+import type { Method } from "../rpc/method.js";
+import { taskService } from "../rpc/task-service.js";
+import { TtrpcRelay } from "../rpc/ttrpc.js";
+import { Registry } from "../task/registry.js";
+
+export interface DaemonOptions {
+  /** The SEQPACKET socket on which the core sends descriptors. */
+  readonly fdsFd: number;
+  /** Where libvigil.so is. */
+  readonly libraryDirectory: string;
+  readonly log: Log;
+}
+
+/** Everything that one core's daemon consists of. */
+export interface Daemon extends CoreEvents {
+  /** The core has ended the stream: answers on their way to gRPC clients still go out. */
+  close(): Promise<void>;
+}
+
+/** How long Shutdown waits for events to be taken; the rest stays on disk. */
+const drainMs = 2_000;
+const keptEvents = 1_000;
+
+/** The composition root: who exists and who knows whom. `core` is called from here on, `hello` comes first from it. */
+export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirectory, log }: DaemonOptions): Daemon {
+  const clock = systemClock;
+  const { namespace, bootId, corePid, stateDirectory } = hello;
+
+  const history = new EventHistory({ capacity: keptEvents });
+  const reports = new OomHistory({ stateDirectory, namespace, log });
+  const forwarder = forwarderTo(hello);
+  const publisher =
+    forwarder && new Publisher({ forwarder, clock, log, delivered: (sequence) => outbox.delivered(sequence) });
+  const outbox: Outbox = new Outbox({
+    core,
+    namespace,
+    history,
+    publisher,
+    log,
+    numbered: ({ fact, sequence }) => reports.numbered(fact, sequence),
+  });
+  const runtime = createNativeRuntime(core, { namespace, log });
+  const registry = new Registry({ runtime, journal: outbox, reports, clock, log, bootId });
+
+  const commits = {
+    commitReply: (key: string, reply: Uint8Array): Promise<void> =>
+      outbox.commit({ key, states: new Map(), announcements: [], factsThrough: 0n, reply, finished: true }),
+    begin: (key: string) => core.begin(key),
+    park: (key: string) => core.park(key),
+    hold: (key: string, data: Uint8Array) => core.hold(key, data),
+    reply: (key: string, reply: Uint8Array) => core.reply(key, reply),
+  };
+  const tasks = taskService({
+    registry,
+    corePid,
+    prepareEnd: async () => {
+      await publisher?.drained(drainMs);
+    },
+    end: () => core.shutdown(),
+  });
+  const changes = new GrpcChanges();
+  const relay = new TtrpcRelay({
+    core: commits,
+    services: new Map<string, ReadonlyMap<string, Method>>([
+      ["containerd.task.v2.Task", tasks],
+      ["containerd.task.v3.Task", tasks],
+    ]),
+    clock,
+    log,
+    resumed: (key, carried) => void changes.attach(key, carried),
+  });
+
+  // The gRPC side is loaded by the first HTTP/2 connection, so that a shim which only speaks ttrpc never carries it.
+  let grpc: Promise<GrpcServer> | undefined;
+  const descriptors = createFdReceiver(fdsFd, libraryDirectory);
+  const startGrpc = async (): Promise<GrpcServer> => {
+    const [{ createGrpcServer }, { publicServices }] = await Promise.all([
+      import("../rpc/grpc.js"),
+      import("./public-services.js"),
+    ]);
+    const services = publicServices({ tasks, hello, history, registry, reports, outbox });
+    return createGrpcServer({ services, changes, core: commits, clock, log });
+  };
+  const serveGrpc = async (tag: bigint): Promise<void> => {
+    try {
+      grpc ??= startGrpc();
+      const server = await grpc;
+      server.serve(await descriptors.take(tag));
+    } catch (error) {
+      log.error("a gRPC connection was not served", { error });
+    }
+  };
+
+  return {
+    hello: () => log.warning("a second hello from the core"),
+    // The empty name is the state of the daemon as a whole, of which there is none.
+    state: (container, blob) => {
+      if (container !== "") registry.restore(container, JSON.parse(Buffer.from(blob).toString("utf8")));
+    },
+    kept: (key, reply) => changes.restore(key, Uint8Array.from(reply)),
+    outbox: (sequence, fact, entry) => outbox.restore(sequence, fact, entry),
+    fact: (fact) => registry.fact(fact),
+    request: (request) => relay.request(request),
+    synced() {
+      registry.synced();
+      core.ready();
+      const { daemonRestarts } = hello;
+      log.info("ready", { group: basename(stateDirectory), containers: registry.size, daemonRestarts });
+    },
+    closed: (connection) => relay.closed(connection),
+    connection: (tag) => void serveGrpc(tag),
+    terminate(signal) {
+      if (!registry.empty) {
+        log.warning("asked to end while containers live; staying", { signal });
+        return;
+      }
+      const drained = publisher?.drained(drainMs) ?? Promise.resolve(true);
+      void drained.then(() => registry.empty && core.shutdown());
+    },
+    batch: () => registry.flush(),
+    async close() {
+      publisher?.close();
+      await (await grpc)?.close();
+    },
+  };
+}
+
+/** containerd's ttrpc socket where there is one, else its gRPC socket, else nobody. */
+function forwarderTo({ ttrpcAddress, grpcAddress }: Hello) {
+  if (ttrpcAddress !== "") return forwardOverTtrpc(ttrpcAddress, systemClock);
+  return grpcAddress === "" ? undefined : forwardOverGrpc(grpcAddress);
+}

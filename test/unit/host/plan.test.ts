@@ -1,0 +1,539 @@
+// Golden plans: what ctr's configurations become, decoded again by the core's own table of ops.
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { openBundle, parseProcess } from "../../../src/host/bundle.js";
+import type { CgroupHost } from "../../../src/host/cgroup/detect.js";
+import { decodeHandle, encodeHandle } from "../../../src/host/runtime/handle.js";
+import { type PlanSurroundings, planContainer } from "../../../src/host/runtime/plan.js";
+import { planExec } from "../../../src/host/runtime/plan-exec.js";
+import type { CreateSpec, MountSpec } from "../../../src/task/ports.js";
+import { decodeOps, showOps } from "../../support/decode-ops.js";
+
+type Config = ReturnType<typeof structuredClone<typeof ctr>>;
+const ctr = JSON.parse(readFileSync(new URL("../../fixtures/bundle/ctr-1.7.json", import.meta.url), "utf8"));
+
+let bundle: string;
+beforeEach(() => {
+  bundle = realpathSync(mkdtempSync(join(tmpdir(), "vigil-plan-")));
+  mkdirSync(join(bundle, "rootfs"));
+});
+afterEach(() => rmSync(bundle, { recursive: true }));
+
+const unified: CgroupHost = {
+  mode: "v2",
+  hierarchies: [{ version: 2, mountPoint: "/nosuch/cgroup", controllers: ["cpu", "memory", "pids"], options: "" }],
+};
+const legacy: CgroupHost = {
+  mode: "v1",
+  hierarchies: ["cpu,cpuacct", "memory", "devices"].map((options) => ({
+    version: 1,
+    mountPoint: `/nosuch/${options}`,
+    controllers: options.split(","),
+    options,
+  })),
+};
+
+const options = {
+  noPivotRoot: false,
+  noNewKeyring: false,
+  shimCgroup: "",
+  ioUid: 0,
+  ioGid: 0,
+  binaryName: "",
+  root: "",
+  systemdCgroup: false,
+  criuImagePath: "",
+  criuWorkPath: "",
+};
+
+interface Wish {
+  readonly change?: (config: Config) => void;
+  readonly cgroups?: CgroupHost;
+  readonly rootfs?: readonly MountSpec[];
+  readonly options?: Partial<typeof options>;
+  readonly terminal?: boolean;
+  readonly seccomp?: PlanSurroundings["seccomp"];
+}
+
+function plan(wish: Wish = {}) {
+  const config = structuredClone(ctr);
+  wish.change?.(config);
+  writeFileSync(join(bundle, "config.json"), JSON.stringify(config));
+  const request: CreateSpec = {
+    id: "t1",
+    bundle,
+    rootfs: wish.rootfs ?? [],
+    stdio: { stdin: "", stdout: "", stderr: "", terminal: wish.terminal ?? false },
+    options: { ...options, ...wish.options },
+  };
+  const warnings: string[] = [];
+  const made = planContainer(openBundle(bundle), request, {
+    namespace: "default",
+    cgroups: wish.cgroups ?? unified,
+    seccomp: wish.seccomp,
+    lastCapability: 40,
+    warn: (message) => warnings.push(message),
+  });
+  // Whether there is a /proc/kcore to link to is the machine's matter.
+  const show = (ops: Uint8Array) =>
+    showOps(ops)
+      .filter((line) => !line.includes("/dev/core"))
+      .map((line) => line.replaceAll(bundle, "BUNDLE"));
+  return { ...made, warnings, script: show(made.birth.script), child: show(made.birth.ops) };
+}
+
+const names = (ops: Uint8Array) => decodeOps(ops).map(({ name }) => name);
+
+test("what ctr run asks for on a v2 host", async () => {
+  const { script, child, birth, namespaces } = plan();
+  await expect([...script, "--", ...child].join("\n")).toMatchFileSnapshot("../../fixtures/plan/ctr-v2.txt");
+  expect(birth.cloneFlags).toBe(0x20000000n | 0x08000000n | 0x04000000n | 0x20000n | 0x40000000n);
+  expect(birth.joins).toEqual([]);
+  expect(birth.initNamespaces).toBe(0n);
+  expect(birth.ioTimeoutMs).toBe(30_000);
+  expect(namespaces.isNew("pid")).toBe(true);
+});
+
+test("what ctr run --tty --seccomp --read-only asks for on a v1 host, with an image's root and a cgroup namespace", async () => {
+  const { script, child, birth } = plan({
+    cgroups: legacy,
+    terminal: true,
+    seccomp: { program: new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]), flags: 4 },
+    rootfs: [
+      {
+        type: "overlay",
+        source: "overlay",
+        target: "",
+        options: ["index=off", "workdir=/s/3/work", "upperdir=/s/3/fs", "lowerdir=/s/2/fs:/s/1/fs"],
+      },
+    ],
+    change: (config) => {
+      config.process.terminal = true;
+      config.process.consoleSize = { height: 24, width: 80 };
+      config.process.env = ["PATH=/bin", "TERM=xterm"];
+      config.root.readonly = true;
+      config.hostname = "h";
+      config.linux.namespaces.push({ type: "cgroup" });
+      config.linux.resources.memory = { limit: 1 << 26, swap: 1 << 26 };
+      config.mounts.push({
+        destination: "/sys/fs/cgroup",
+        type: "cgroup",
+        source: "cgroup",
+        options: ["nosuid", "ro"],
+      });
+    },
+  });
+  await expect([...script, "--", ...child].join("\n")).toMatchFileSnapshot("../../fixtures/plan/ctr-v1-tty.txt");
+  expect(birth.terminal).toBe(true);
+  expect(birth.teardown).toContain(`mount ${bundle}/rootfs\n`);
+});
+
+describe("the order of the last steps", () => {
+  const seccomp = { program: new Uint8Array(8), flags: 0 };
+
+  test("with no_new_privs the filter is the last thing before execve", () => {
+    expect(names(plan({ seccomp }).birth.ops).slice(-9)).toEqual([
+      "NO_NEW_PRIVS",
+      "CWD",
+      "USER",
+      "CWD",
+      "CAPABILITIES",
+      "FIND",
+      "WAIT_START",
+      "SECCOMP",
+      "EXEC",
+    ]);
+  });
+
+  test("without it the filter comes while there are capabilities", () => {
+    const order = names(plan({ seccomp, change: (c) => (c.process.noNewPrivileges = false) }).birth.ops);
+    expect(order).not.toContain("NO_NEW_PRIVS");
+    expect(order.indexOf("SECCOMP")).toBeLessThan(order.indexOf("USER"));
+    expect(order.slice(-2)).toEqual(["WAIT_START", "EXEC"]);
+  });
+});
+
+describe("namespaces", () => {
+  test("joined by path, or the host's", () => {
+    const { birth, namespaces } = plan({
+      change: (config) => {
+        config.linux.namespaces = [
+          { type: "mount" },
+          { type: "network", path: "/proc/7/ns/net" },
+          { type: "pid", path: "/proc/7/ns/pid" },
+        ];
+      },
+    });
+    expect(birth.cloneFlags).toBe(0x20000n);
+    expect(birth.joins).toEqual([
+      { flag: 0x40000000n, path: "/proc/7/ns/net" },
+      { flag: 0x20000000n, path: "/proc/7/ns/pid" },
+    ]);
+    expect(namespaces.isNew("pid")).toBe(false);
+    expect(names(birth.ops)).not.toContain("BRING_UP_LOOPBACK");
+  });
+
+  test("a joined cgroup namespace is entered, not made", () => {
+    const { birth } = plan({ change: (c) => c.linux.namespaces.push({ type: "cgroup", path: "/proc/7/ns/cgroup" }) });
+    expect(names(birth.ops)).not.toContain("UNSHARE_CGROUP");
+    expect(birth.joins).toEqual([{ flag: 0x2000000n, path: "/proc/7/ns/cgroup" }]);
+  });
+});
+
+describe("mounts", () => {
+  const withMount = (mount: object) => plan({ change: (config) => (config.mounts = [mount]) });
+
+  test("a bind, whatever its type says; the last word counts; relative to the bundle", () => {
+    const { child } = withMount({
+      destination: "/data/",
+      type: "none",
+      source: "volume",
+      options: ["rbind", "ro", "rw", "nosuid", "rslave"],
+    });
+    expect(child).toContain('BIND_OR_MOUNT "bind" "BUNDLE/volume" "/data" 0x5002 0x1 0x84000 "" 1');
+  });
+
+  test("type bind alone is one, too", () => {
+    const { child } = withMount({ destination: "/data", type: "bind", source: "/srv", options: ["ro"] });
+    expect(child).toContain('BIND_OR_MOUNT "bind" "/srv" "/data" 0x1001 0x0 0x0 "" 1');
+  });
+
+  test("a read-only tmpfs is closed when everything in it is made, before the root changes", () => {
+    const { child } = withMount({
+      destination: "/dev",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["ro", "nosuid", "mode=755"],
+    });
+    expect(child).toContain('BIND_OR_MOUNT "tmpfs" "tmpfs" "/dev" 0x2 0x0 0x0 "mode=755" 0');
+    const closed = child.indexOf('BIND_OR_MOUNT "tmpfs" "tmpfs" "/dev" 0x1023 0x0 0x0 "" 0');
+    expect(closed).toBeGreaterThan(child.findIndex((line) => line.startsWith("DEVICE")));
+    expect(child[closed + 1]).toMatch(/^PIVOT/);
+  });
+
+  test("a container that brings its /dev keeps it as it is", () => {
+    const { birth } = withMount({ destination: "/dev", type: "bind", source: "/dev", options: ["rbind"] });
+    expect(names(birth.ops)).not.toContain("DEVICE");
+    expect(names(birth.ops)).not.toContain("SYMLINK");
+  });
+
+  test("v1 cgroups are shown by hierarchy, with what mounts them", () => {
+    const { child } = plan({
+      cgroups: legacy,
+      change: (config) => (config.mounts = [{ destination: "/sys/fs/cgroup", type: "cgroup", options: ["ro"] }]),
+    });
+    expect(child).toContain(
+      'CGROUP_MOUNT 1 "/sys/fs/cgroup" 0x1 [["cpu,cpuacct" "/nosuch/cpu,cpuacct/default/t1" "cpu,cpuacct"] ["memory" "/nosuch/memory/default/t1" "memory"] ["devices" "/nosuch/devices/default/t1" "devices"]]',
+    );
+  });
+
+  test("a relative destination is taken as absolute, with a warning", () => {
+    const { child, warnings } = withMount({ destination: "data", type: "tmpfs" });
+    expect(child).toContain('BIND_OR_MOUNT "tmpfs" "tmpfs" "/data" 0x0 0x0 0x0 "" 0');
+    expect(warnings).toEqual(['config.json: mounts[0].destination: "data" is taken as absolute']);
+  });
+});
+
+describe("devices", () => {
+  test("the configuration's win over the default ones; ptmx is always the container's", () => {
+    const { child } = plan({
+      change: (config) => {
+        config.linux.devices = [
+          { path: "/dev/null", type: "c", major: 1, minor: 3, fileMode: 0o20600, uid: 5 },
+          { path: "/dev/ptmx", type: "c", major: 5, minor: 2 },
+          { path: "/run/pipe", type: "p", fileMode: 0o644 },
+        ];
+      },
+    });
+    const devices = child.filter((line) => line.startsWith("DEVICE"));
+    expect(devices).toContain('DEVICE "/dev/null" 99 1 3 384 5 0');
+    expect(devices).toContain('DEVICE "/run/pipe" 112 0 0 420 0 0');
+    expect(devices.filter((line) => line.includes("ptmx"))).toEqual([]);
+    expect(child).toContain('SYMLINK "pts/ptmx" "/dev/ptmx"');
+  });
+});
+
+describe("the request's root file system", () => {
+  const mount = (spec: Partial<MountSpec>) =>
+    plan({ rootfs: [{ type: "overlay", source: "overlay", target: "", options: [], ...spec }] });
+
+  test("a read-only bind, at a subdirectory", () => {
+    const { script } = mount({ type: "bind", source: "/img", target: "sub", options: ["rbind", "ro"] });
+    expect(script.slice(0, 2)).toEqual([
+      'MKDIR "BUNDLE/rootfs" 457',
+      'MOUNT "bind" "/img" "BUNDLE/rootfs" "sub" 0x5001 0x0 ""',
+    ]);
+  });
+
+  test.each<[Partial<MountSpec>, string, string]>([
+    [{ options: ["X-containerd.mkfs.fs=ext4"] }, "invalid_argument", "rootfs[0].options"],
+    [{ type: "ext4", options: ["loop"] }, "unimplemented", "rootfs[0].options: loop"],
+    [{ options: ["uidmap=0:1000:1"] }, "unimplemented", "uidmap=0:1000:1"],
+    [{ type: "fuse3.fuse-overlayfs" }, "unimplemented", "rootfs[0].type"],
+    [{ type: "" }, "invalid_argument", "rootfs[0].type"],
+  ])("%j is refused", (spec, code, words) => {
+    expect(() => mount(spec)).toThrow(expect.objectContaining({ code, message: expect.stringContaining(words) }));
+  });
+
+  test("a link at the place where it would be mounted is refused", () => {
+    rmSync(join(bundle, "rootfs"), { recursive: true });
+    symlinkSync("/", join(bundle, "rootfs"));
+    expect(() => mount({})).toThrow(/is not a directory/);
+  });
+});
+
+test("sysctls", () => {
+  const { child } = plan({
+    change: (config) =>
+      (config.linux.sysctl = {
+        "net.ipv4.ip_forward": "1",
+        "net/ipv4/conf/eth0.1/forwarding": "1",
+        "kernel.shm_rmid_forced": "1",
+      }),
+  });
+  expect(child.filter((line) => line.startsWith("SYSCTL"))).toEqual([
+    'SYSCTL "net.ipv4.ip_forward" "1"',
+    'SYSCTL "net/ipv4/conf/eth0.1/forwarding" "1"',
+    'SYSCTL "kernel.shm_rmid_forced" "1"',
+  ]);
+});
+
+const without = (type: string) => (config: Config) => {
+  config.linux.namespaces = config.linux.namespaces.filter((namespace: { type: string }) => namespace.type !== type);
+};
+
+test.each<[string, string, (config: Config) => unknown]>([
+  [
+    "unimplemented",
+    "config.json: linux.namespaces[5]: user namespaces",
+    (c) => c.linux.namespaces.push({ type: "user" }),
+  ],
+  [
+    "unimplemented",
+    "config.json: linux.namespaces[5]: time namespaces",
+    (c) => c.linux.namespaces.push({ type: "time" }),
+  ],
+  ["unimplemented", "config.json: linux.namespaces: a container without a mount namespace", without("mount")],
+  [
+    "unimplemented",
+    "config.json: linux.namespaces[3].path: joining a mount",
+    (c) => (c.linux.namespaces[3].path = "/proc/1/ns/mnt"),
+  ],
+  [
+    "invalid_argument",
+    "config.json: linux.namespaces[5].type: pid is given twice",
+    (c) => c.linux.namespaces.push({ type: "pid" }),
+  ],
+  ["invalid_argument", "config.json: linux.namespaces[0].path", (c) => (c.linux.namespaces[0].path = "x")],
+  ["unimplemented", "config.json: hooks.prestart", (c) => (c.hooks = { prestart: [{ path: "/x" }] })],
+  ["unimplemented", "config.json: linux.uidMappings", (c) => (c.linux.uidMappings = [{}])],
+  ["unimplemented", "config.json: linux.intelRdt", (c) => (c.linux.intelRdt = { closID: "x" })],
+  ["unimplemented", "config.json: linux.timeOffsets", (c) => (c.linux.timeOffsets = { monotonic: { secs: 1 } })],
+  ["unimplemented", "config.json: linux.personality", (c) => (c.linux.personality = { domain: "LINUX32" })],
+  ["unimplemented", "config.json: process.scheduler", (c) => (c.process.scheduler = { policy: "SCHED_FIFO" })],
+  ["unimplemented", "config.json: mounts[0].options: rro", (c) => (c.mounts[0].options = ["rro"])],
+  ["unimplemented", "config.json: mounts[0]: id-mapped mounts", (c) => (c.mounts[0].uidMappings = [{ size: 1 }])],
+  ["invalid_argument", "config.json: mounts[0].type: must not be empty", (c) => (c.mounts[0].type = "")],
+  [
+    "invalid_argument",
+    'config.json: mounts[0].options: "size=1"',
+    (c) => (c.mounts[0] = { destination: "/a", type: "bind", source: "/b", options: ["size=1"] }),
+  ],
+  ["invalid_argument", "config.json: process.terminal", (c) => (c.process.terminal = true)],
+  ["invalid_argument", "config.json: process.rlimits[0].type", (c) => (c.process.rlimits[0].type = "RLIMIT_X")],
+  ["invalid_argument", "config.json: process.rlimits[0].soft", (c) => (c.process.rlimits[0].soft = 2000)],
+  ["invalid_argument", "config.json: linux.maskedPaths[0]", (c) => (c.linux.maskedPaths = ["x"])],
+  ["invalid_argument", "config.json: linux.rootfsPropagation", (c) => (c.linux.rootfsPropagation = "public")],
+  [
+    "invalid_argument",
+    "config.json: linux.devices[0].major",
+    (c) => (c.linux.devices = [{ path: "/dev/x", type: "c", major: -1, minor: 0 }]),
+  ],
+  [
+    "invalid_argument",
+    'linux.sysctl["kernel.panic"]: is not in a namespace',
+    (c) => (c.linux.sysctl = { "kernel.panic": "1" }),
+  ],
+  [
+    "invalid_argument",
+    'linux.sysctl["kernel.hostname"]: conflicts',
+    (c) => (c.linux.sysctl = { "kernel.hostname": "x" }),
+  ],
+  [
+    "invalid_argument",
+    'linux.sysctl["net.x"]: is not allowed',
+    (c) => {
+      without("network")(c);
+      c.linux.sysctl = { "net.x": "1" };
+    },
+  ],
+  [
+    "invalid_argument",
+    'linux.sysctl["net/x"]: is not allowed',
+    (c) => {
+      without("network")(c);
+      c.linux.sysctl = { "net/x": "1" };
+    },
+  ],
+  [
+    "invalid_argument",
+    'linux.sysctl["net.x"]: is not allowed',
+    (c) => {
+      c.linux.namespaces[4].path = "/proc/self/ns/net";
+      c.linux.sysctl = { "net.x": "1" };
+    },
+  ],
+  [
+    "invalid_argument",
+    'linux.sysctl["fs.mqueue.msg_max"]: is not allowed',
+    (c) => {
+      without("ipc")(c);
+      c.linux.sysctl = { "fs.mqueue.msg_max": "1" };
+    },
+  ],
+  [
+    "invalid_argument",
+    'linux.sysctl["net/../kernel/core_pattern"]: is not the name',
+    (c) => (c.linux.sysctl = { "net/../kernel/core_pattern": "1" }),
+  ],
+  [
+    "invalid_argument",
+    "config.json: hostname",
+    (c) => {
+      without("uts")(c);
+      c.hostname = "x";
+    },
+  ],
+])("%s: %s", (code, words, change) => {
+  expect(() => plan({ change })).toThrow(expect.objectContaining({ code, message: expect.stringContaining(words) }));
+});
+
+test.each([
+  [{ systemdCgroup: true }, "options.systemd_cgroup"],
+  [{ binaryName: "crun" }, "options.binary_name"],
+])("%j is refused by name", (given, words) => {
+  expect(() => plan({ options: given })).toThrow(
+    expect.objectContaining({ code: "unimplemented", message: expect.stringContaining(words) }),
+  );
+});
+
+test("options: no pivot, no keyring, the pipes' owner; propagation of the root", () => {
+  const { child, birth, keyring } = plan({
+    options: { noPivotRoot: true, noNewKeyring: true, ioUid: 7, ioGid: 8 },
+    change: (config) => (config.linux.rootfsPropagation = "rshared"),
+  });
+  expect(child).toContain("PIVOT 1 0x104000");
+  expect(child).toContain("ROOT_PROPAGATION 0x104000");
+  expect(names(birth.ops)).not.toContain("NEW_KEYRING");
+  expect([keyring, birth.ioUid, birth.ioGid]).toEqual(["", 7, 8]);
+});
+
+test("capabilities that nobody knows are left out with a warning; without the member there are none", () => {
+  const { warnings, child } = plan({
+    change: (config) =>
+      (config.process.capabilities = { bounding: ["CAP_CHOWN", "CAP_NOSUCH"], ambient: ["CAP_KILL"] }),
+  });
+  expect(warnings).toEqual(["config.json: process.capabilities: unknown here and left out: CAP_NOSUCH"]);
+  expect(child).toContain("CAPABILITIES 0x1 0x0 0x0 0x0 0x20");
+  expect(plan({ change: (config) => delete config.process.capabilities }).child).toContain(
+    "CAPABILITIES 0x0 0x0 0x0 0x0 0x0",
+  );
+});
+
+describe("exec", () => {
+  const execIn = (process: object, terminal = false) => {
+    const { placement, namespaces, mountPoint, keyring } = plan();
+    const handle = encodeHandle({
+      placement,
+      namespaces: namespaces.all,
+      pid: 99,
+      mountPoint,
+      keyring,
+      ioUid: 3,
+      ioGid: 4,
+    });
+    const container = { id: "t1", bundle, handle: JSON.parse(JSON.stringify(handle)) };
+    const init = openBundle(bundle).spec.process;
+    const spec = { execId: "e1", stdio: { stdin: "", stdout: "/out", stderr: "", terminal }, process: "" };
+    return planExec(
+      container,
+      decodeHandle(container),
+      spec,
+      { own: parseProcess(JSON.stringify(process)), init },
+      {
+        namespace: "default",
+        seccomp: undefined,
+        lastCapability: 40,
+        warn: (message) => {
+          throw new Error(message);
+        },
+      },
+    );
+  };
+
+  test("enters what the container has, in its cgroups, and does not wait", () => {
+    const { birth } = execIn({
+      args: ["id"],
+      cwd: "/tmp",
+      user: { uid: 1000, gid: 100, additionalGids: [5] },
+      noNewPrivileges: true,
+    });
+    expect(birth.initNamespaces).toBe(0x20000000n | 0x08000000n | 0x04000000n | 0x20000n | 0x40000000n);
+    expect(birth.cgroup).toEqual({ version: 2, directories: ["/nosuch/cgroup/default/t1"] });
+    expect([birth.ioUid, birth.ioGid, birth.teardown, birth.watch.version]).toEqual([3, 4, "", 0]);
+    expect(showOps(birth.ops)).toEqual([
+      'NEW_KEYRING "_ses.t1"',
+      "RLIMIT 7 0x400 0x400",
+      "NO_NEW_PRIVS",
+      'CWD? "/tmp"',
+      "USER 1000 100 [5]",
+      'CWD "/tmp"',
+      "CAPABILITIES 0xa80425fb 0xa80425fb 0x0 0xa80425fb 0x0",
+      'FIND ["id"] []',
+      'EXEC ["id"] []',
+    ]);
+  });
+
+  test("the request's terminal wins, what the process says of itself is first", () => {
+    const { birth } = execIn(
+      {
+        args: ["sh"],
+        cwd: "/",
+        capabilities: {},
+        oomScoreAdj: 5,
+        rlimits: [{ type: "RLIMIT_CORE", soft: 0, hard: 0 }],
+        consoleSize: { width: 100, height: 30 },
+        user: { umask: 0o77 },
+      },
+      true,
+    );
+    expect(birth.terminal).toBe(true);
+    expect(showOps(birth.ops)).toEqual([
+      "CONSOLE 100 30",
+      'NEW_KEYRING "_ses.t1"',
+      "RLIMIT 4 0x0 0x0",
+      "OOM_SCORE_ADJ 5",
+      "UMASK 63",
+      'CWD? "/"',
+      "USER 0 0 []",
+      'CWD "/"',
+      "CAPABILITIES 0x0 0x0 0x0 0x0 0x0",
+      'FIND ["sh"] []',
+      'EXEC ["sh"] []',
+    ]);
+  });
+
+  test("what the runtime does not do is named as the exec's", () => {
+    expect(() => execIn({ args: ["a"], cwd: "/", ioPriority: { class: "IOPRIO_CLASS_RT" } })).toThrow(
+      "process.ioPriority: not implemented",
+    );
+  });
+});
+
+test("a handle that is none is data loss, not a guess", () => {
+  for (const handle of [{}, { runtime: "native" }, { runtime: "native", cgroups: "v2", places: [], pid: "1" }]) {
+    expect(() => decodeHandle({ id: "t1", bundle, handle })).toThrow(expect.objectContaining({ code: "data_loss" }));
+  }
+});

@@ -1,0 +1,131 @@
+// A profile compiled by libseccomp, asked what it does with system calls by a small interpreter of the kernel's classic BPF.
+import { readFileSync } from "node:fs";
+import { beforeAll, describe, expect, test } from "vitest";
+import { checkSeccomp } from "../../../src/host/oci/spec.js";
+import { compileSeccomp } from "../../../src/host/runtime/seccomp.js";
+import { skipWithoutLibrary } from "../../support/library.js";
+
+const numbers = {
+  x64: { read: 0, getpid: 39, kexec_load: 246, personality: 135 },
+  arm64: { read: 63, getpid: 172, kexec_load: 104, personality: 92 },
+};
+const auditArch = { x64: 0xc000003e, arm64: 0xc00000b7 };
+const machine = process.arch === "arm64" ? "arm64" : "x64";
+const calls = numbers[machine];
+
+const ALLOW = 0x7fff0000;
+const errno = (number: number) => 0x00050000 | number;
+
+/** seccomp(2): the program sees struct seccomp_data {nr, arch, instruction_pointer, args[6]}. linux/bpf_common.h */
+function run(program: Uint8Array, call: number, args: readonly bigint[] = []): number {
+  const data = Buffer.alloc(64);
+  data.writeInt32LE(call, 0);
+  data.writeUInt32LE(auditArch[machine], 4);
+  for (const [index, arg] of args.entries()) data.writeBigUInt64LE(arg, 16 + 8 * index);
+  const code = Buffer.from(program);
+  let a = 0;
+  for (let pc = 0; pc * 8 < code.length; pc++) {
+    const at = pc * 8;
+    const [op, jt, jf, k] = [
+      code.readUInt16LE(at),
+      code.readUInt8(at + 2),
+      code.readUInt8(at + 3),
+      code.readUInt32LE(at + 4),
+    ];
+    const jump = (taken: boolean) => {
+      pc += taken ? jt : jf;
+    };
+    if (op === 0x20) a = data.readUInt32LE(k);
+    else if (op === 0x05) pc += k;
+    else if (op === 0x15) jump(a === k);
+    else if (op === 0x25) jump(a > k);
+    else if (op === 0x35) jump(a >= k);
+    else if (op === 0x45) jump((a & k) >>> 0 !== 0);
+    else if (op === 0x54) a = (a & k) >>> 0;
+    else if (op === 0x06) return k;
+    else throw new Error(`instruction ${op.toString(16)} at ${pc}`);
+  }
+  throw new Error("ran off the end");
+}
+
+const compile = (profile: object) => compileSeccomp(checkSeccomp(profile, "p"));
+
+describe.skipIf(skipWithoutLibrary("libseccomp.so.2"))("with libseccomp", () => {
+  describe("the profile of ctr run --seccomp", () => {
+    const profile = JSON.parse(
+      readFileSync(new URL("../../fixtures/bundle/seccomp-ctr-1.7.json", import.meta.url), "utf8"),
+    );
+    let program: Uint8Array;
+    beforeAll(async () => {
+      const filter = await compile(profile);
+      program = filter.program;
+      expect(filter.flags).toBe(4);
+    });
+
+    test("allows what programs need", () => {
+      expect(run(program, calls.read)).toBe(ALLOW);
+      expect(run(program, calls.getpid)).toBe(ALLOW);
+    });
+    test("forbids what changes the host", () => {
+      expect(run(program, calls.kexec_load)).toBe(errno(1));
+    });
+    test("looks at arguments: one of several personalities", () => {
+      expect(run(program, calls.personality, [0n])).toBe(ALLOW);
+      expect(run(program, calls.personality, [8n])).toBe(ALLOW);
+      expect(run(program, calls.personality, [1n])).toBe(errno(1));
+    });
+  });
+
+  test("error numbers, conditions, masks, and names that nobody knows", async () => {
+    const { program, flags } = await compile({
+      defaultAction: "SCMP_ACT_ALLOW",
+      flags: ["SECCOMP_FILTER_FLAG_LOG"],
+      syscalls: [
+        { names: ["kexec_load", "no_such_call"], action: "SCMP_ACT_ERRNO", errnoRet: 38 },
+        {
+          names: ["read"],
+          action: "SCMP_ACT_KILL_PROCESS",
+          args: [{ index: 2, value: 0xf0, valueTwo: 0x10, op: "SCMP_CMP_MASKED_EQ" }],
+        },
+        {
+          names: ["getpid"],
+          action: "SCMP_ACT_ERRNO",
+          args: [
+            { index: 0, value: 3, op: "SCMP_CMP_EQ" },
+            { index: 0, value: 5, op: "SCMP_CMP_EQ" },
+          ],
+        },
+      ],
+    });
+    expect(flags).toBe(2);
+    expect(run(program, calls.kexec_load)).toBe(errno(38));
+    expect(run(program, calls.read, [0n, 0n, 0x1fn])).toBe(0x80000000);
+    expect(run(program, calls.read, [0n, 0n, 0x2fn])).toBe(ALLOW);
+    expect([3n, 5n, 4n].map((arg) => run(program, calls.getpid, [arg]))).toEqual([errno(1), errno(1), ALLOW]);
+  });
+
+  test("other architectures of the machine", async () => {
+    const architectures =
+      machine === "x64" ? ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"] : ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"];
+    const { program } = await compile({ defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: 13, architectures });
+    expect(run(program, calls.read)).toBe(errno(13));
+  });
+
+  test("an architecture that there is not", async () => {
+    await expect(compile({ defaultAction: "SCMP_ACT_ALLOW", architectures: ["SCMP_ARCH_PDP11"] })).rejects.toThrow(
+      /linux.seccomp.architectures\[0\]: "SCMP_ARCH_PDP11"/,
+    );
+  });
+});
+
+test.each([
+  [{ defaultAction: "SCMP_ACT_MAYBE" }, "invalid_argument", "config.json: linux.seccomp.defaultAction"],
+  [{ defaultAction: "SCMP_ACT_NOTIFY" }, "unimplemented", "SCMP_ACT_NOTIFY"],
+  [{ defaultAction: "SCMP_ACT_ALLOW", listenerPath: "/run/agent" }, "unimplemented", "linux.seccomp.listenerPath"],
+  [{ defaultAction: "SCMP_ACT_ALLOW", flags: ["X"] }, "invalid_argument", "linux.seccomp.flags[0]"],
+  [{ defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: 5000 }, "invalid_argument", "5000 is not an error number"],
+])("%j is refused", async (profile, code, words) => {
+  await expect(compile(profile)).rejects.toThrow(
+    expect.objectContaining({ code, message: expect.stringContaining(words) }),
+  );
+});
