@@ -128,6 +128,8 @@ $(LIB)/rootfs/.complete: tools/rootfs.sh
 
 # --------------------------------------------------------------------------------------------------------------- check
 
+native_files := $(sort $(wildcard native/*/*.c native/*/*.h))
+
 .PHONY: check
 check: ## Formatting, types, lint, generated code up to date, C without warnings
 	npx biome check --error-on-warnings .
@@ -135,15 +137,18 @@ check: ## Formatting, types, lint, generated code up to date, C without warnings
 	npx buf lint
 	npx buf format --diff --exit-code
 	tools/proto.sh check
-	@if [ -f .clang-format ] && command -v clang-format >/dev/null; then echo clang-format; \
-	    clang-format --dry-run --Werror $(sort $(wildcard native/*/*.c native/*/*.h)); \
-	  else echo "skipped: C formatting (no clang-format on this machine)"; fi
+	@if clang-format --version 2>/dev/null | grep -q 'version 14\.'; then \
+	    clang-format --dry-run --Werror $(native_files) 2>&1 | grep -o '^native/[^:]*' | sort -u | sed 's/$$/: run make format/'; \
+	    clang-format --dry-run --Werror $(native_files) 2>/dev/null; \
+	  else echo "skipped: C formatting (no clang-format 14 on this machine)"; fi
 	$(MAKE) native
 
 .PHONY: format
 format: ## Rewrites files in the project's style
 	npx biome check --write .
 	npx buf format --write
+	@if clang-format --version 2>/dev/null | grep -q 'version 14\.'; then clang-format -i $(native_files); \
+	  else echo "skipped: C formatting (no clang-format 14 on this machine)"; fi
 
 .PHONY: proto
 proto: ## Generates src/gen from proto/

@@ -167,10 +167,7 @@ static void remove_core_files(const struct vg_settings *s, const struct vg_args 
         unlink(path);
         *strrchr(path, '/') = 0;
         rmdir(path);
-        snprintf(path, sizeof path, "%s/cores/%s/%s.lock", s->run_dir, args->name_space, group);
-        unlink(path);
-        snprintf(path, sizeof path, "%s/cores/%s", s->run_dir, args->name_space);
-        rmdir(path);
+        vg_group_remove(s->run_dir, args->name_space, group);
 }
 
 static int answer(const struct vg_owed *owed) {
@@ -227,10 +224,10 @@ int vg_delete(const struct vg_args *args, const struct vg_settings *s) {
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%s/cores/%s/%s/teardown", s->run_dir, args->name_space, args->id);
         struct vg_teardown teardown = {0};
-        r = vg_teardown_read(path, &teardown);
-        bool created = r == 0;
-        if (r < 0 && r != -ENOENT)
-                warn(path, r);
+        int read = vg_teardown_read(path, &teardown);
+        bool created = read == 0;
+        if (read != -ENOENT)
+                warn(path, read);
         if (created)
                 end_container(args, &teardown, &core, alive, &owed);
         vg_teardown_done(&teardown);

@@ -156,6 +156,18 @@ int vg_group_members(const char *run_dir, const char *name_space, const char *gr
         return 0;
 }
 
+void vg_group_remove(const char *run_dir, const char *name_space, const char *group) {
+        char path[PATH_MAX];
+        /* Whatever of it is already gone, or still in use by another group, stays as it is. */
+        if (snprintf(path, sizeof path, "%s/cores/%s/%s.lock", run_dir, name_space, group) >= (int)sizeof path)
+                return;
+        unlink(path);
+        for (int up = 0; up < 2; up++) {
+                *strrchr(path, '/') = 0;
+                rmdir(path);
+        }
+}
+
 static void core_line(void *owner, const char *key, const char *value) {
         struct vg_core_entry *core = owner;
         if (strcmp(key, "pid") == 0)

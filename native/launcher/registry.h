@@ -31,6 +31,9 @@ int vg_registration_remove(const char *run_dir, const char *name_space, const ch
 /* Ids that are registered with the group, other than `except`. */
 int vg_group_members(const char *run_dir, const char *name_space, const char *group, const char *except, unsigned *ret_count);
 
+/* With the lock held and neither members nor a core left: removes the lock and the emptied directories. */
+void vg_group_remove(const char *run_dir, const char *name_space, const char *group);
+
 int vg_core_entry_read(const char *run_dir, const char *name_space, const char *group, struct vg_core_entry *ret);
 /* The process of the entry is still that process. */
 bool vg_core_alive(const struct vg_core_entry *core);

@@ -110,8 +110,13 @@ static int start_under_lock(struct vg_spawn *spawn, const struct vg_settings *se
         }
         if (result == 0)
                 result = reply(settings, spawn->socket);
-        if (result != 0)
+        if (result != 0) {
+                unsigned members = 1;
                 vg_registration_remove(settings->run_dir, args->name_space, args->id);
+                vg_group_members(settings->run_dir, args->name_space, spawn->group, args->id, &members);
+                if (members == 0)
+                        vg_group_remove(settings->run_dir, args->name_space, spawn->group);
+        }
         return result;
 }
 

@@ -58,23 +58,24 @@ static void keep(struct vg_kmsg *kmsg, const char *record) {
         kmsg->tells_kill[at] = strstr(copy, kill_mark) != NULL;
 }
 
-void vg_kmsg_drain(struct vg_kmsg *kmsg, uint64_t deadline) {
+bool vg_kmsg_drain(struct vg_kmsg *kmsg, uint64_t deadline) {
         char record[RECORD_MAX + 1];
         if (kmsg->fd < 0)
-                return;
+                return true;
         for (unsigned n = 0; n % 16 != 15 || vg_now_mono() < deadline; n++) {
                 ssize_t size = read(kmsg->fd, record, RECORD_MAX);
                 /* EPIPE: overwritten before it was read; the next read gives the oldest that is left. */
                 if (size < 0 && (errno == EPIPE || errno == EINTR))
                         continue;
                 if (size <= 0)
-                        return;
+                        return true;
                 record[size] = 0;
                 /* Continuation lines (" KEY=value") name devices. */
                 record[strcspn(record, "\n")] = 0;
                 if (is_from_kernel(record) && has_mark(record))
                         keep(kmsg, record);
         }
+        return false;
 }
 
 static uint64_t first_line(const struct vg_kmsg *kmsg, uint64_t since) {

@@ -20,8 +20,8 @@ struct vg_kmsg {
 void vg_kmsg_init(struct vg_kmsg *kmsg, int fd);
 /* /dev/kmsg from now on; -1 if this host does not let us. */
 int vg_kmsg_open(void);
-/* Reads what is there, until `deadline` (CLOCK_MONOTONIC): behind a busy log a kill must not wait. */
-void vg_kmsg_drain(struct vg_kmsg *kmsg, uint64_t deadline);
+/* Reads what is there, until `deadline` (CLOCK_MONOTONIC): behind a busy log a kill must not wait. False: there is more. */
+bool vg_kmsg_drain(struct vg_kmsg *kmsg, uint64_t deadline);
 /* Whether one of the lines from number `since` on tells a kill ("Killed process"). */
 bool vg_kmsg_tells_kill(const struct vg_kmsg *kmsg, uint64_t since);
 /* list(str): the lines from number `since` on, oldest first; the newest 64 and 16 KiB of them. */

@@ -7,8 +7,14 @@
 #define SNAPSHOT_MAX (16u << 10)
 /* Behind a log that nobody has read for long, the lines of this kill are not waited for. */
 #define KMSG_DRAIN_NS (20 * VG_MS)
+#define KMSG_AHEAD_NS (VG_MS / 5)
 /* The counter rises a moment before the kernel prints the line; a look in short steps can come in between. */
 #define KMSG_LATE_NS (VG_MS / 5)
+
+void vg_oom_read_ahead(struct vg_oom_watch *watch) {
+        if (!watch->near.is_ahead)
+                watch->near.is_ahead = vg_kmsg_drain(&watch->host->kmsg, vg_now_mono() + KMSG_AHEAD_NS);
+}
 
 static void put_held(struct vg_oom_watch *watch, struct vg_writer *w) {
         vg_put_u32(w, (uint32_t)watch->n_held);

@@ -12,10 +12,13 @@
 
 /* Looking in short steps while a kill is likely. */
 struct vg_near {
-        uint64_t began, moved; /* when the counters that announce a kill first moved, and last; 0: long ago */
-        uint64_t spent, stepped; /* v2: time in short steps that is not yet made good, as of when */
-        uint64_t cost;           /* v2: of one look */
-        bool slow;               /* v2: a storm that lasts: long steps, and no notifications */
+        bool is_ahead;            /* the kernel log was read up to the run-up */
+        uint64_t until;           /* v1: when the steps end */
+        uint64_t announced;       /* v2: sum of the counters that announce a kill */
+        uint64_t moved;           /* v2: when it rose last; 0: never */
+        uint64_t cost;            /* v2: of one look */
+        bool stepping, slow;      /* v2: in short steps; in long ones, without notifications: a storm that lasts */
+        uint64_t spent, accounted; /* v2: time in short steps that is not yet made good, as of when */
 };
 
 struct vg_oom_watch;
@@ -54,7 +57,7 @@ struct vg_oom_watch {
         struct vg_near near;
         struct vg_source source; /* v2: held[0]; v1: the eventfd */
         struct vg_notify file, parent; /* v2 */
-        int directory, parent_directory, events; /* v1; v2; v1 */
+        int directory, events;      /* v1 */
         struct vg_groups groups;    /* v1 */
 };
 
@@ -62,6 +65,8 @@ struct vg_oom_watch {
 void vg_oom_look(struct vg_oom_watch *watch);
 /* The same from where the watch must not go away. */
 void vg_oom_look_soon(struct vg_oom_watch *watch);
+/* While a kill is likely: reads the kernel log up to now, a little at a time, so that there is little to read after it. */
+void vg_oom_read_ahead(struct vg_oom_watch *watch);
 /* Tells the owner, with texts of this moment. Last thing, too. */
 void vg_oom_report(struct vg_oom_watch *watch, bool last);
 

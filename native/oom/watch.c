@@ -52,7 +52,8 @@ static void watch_stop(struct vg_oom_watch *watch) {
         watch->finished = true;
         vg_timer_cancel(&watch->look);
         vg_timer_cancel(&watch->fold);
-        watch->ways->close(watch);
+        if (watch->host)
+                watch->ways->close(watch);
 }
 
 static int watch_hold(struct vg_oom_watch *watch, char *const *paths) {
@@ -131,7 +132,6 @@ int vg_oom_watch_new(struct vg_loop *loop, const struct vg_oom_spec *spec,
                 .file.wd = -1,
                 .parent.wd = -1,
                 .directory = -1,
-                .parent_directory = -1,
                 .events = -1,
         };
         int r = watch_open(watch, spec);

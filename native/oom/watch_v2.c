@@ -19,7 +19,6 @@
 #define STORM_NS (2000 * VG_MS)    /* so much time in short steps without being made good, and they become long ones */
 #define STORM_STEP_NS (100 * VG_MS)
 #define STORM_CALM_NS (1000 * VG_MS)
-#define KMSG_AHEAD_NS (VG_MS / 5)
 
 static void file_ready(struct vg_source *source, uint32_t events) {
         (void)events;
@@ -54,10 +53,18 @@ static void v2_do_not_listen(struct vg_oom_watch *watch) {
         vg_notify_remove(&watch->host->inotify, &watch->file);
 }
 
+static uint64_t announcements(const struct vg_oom_watch *watch) {
+        uint64_t max = 0, oom = 0;
+        vg_held_get(&watch->held[0], "max", &max);
+        vg_held_get(&watch->held[0], "oom", &oom);
+        return max + oom;
+}
+
 static int v2_open(struct vg_oom_watch *watch) {
         watch->source = (struct vg_source){.fd = watch->held[0].fd, .events = EPOLLPRI, .ready = file_ready, .owner = watch};
         watch->file = (struct vg_notify){.wd = -1, .mask = IN_MODIFY, .seen = file_seen, .owner = watch};
         watch->parent = (struct vg_notify){.wd = -1, .mask = IN_DELETE | IN_ONLYDIR, .seen = parent_seen, .owner = watch};
+        watch->near.announced = announcements(watch);
         v2_listen(watch);
         /* Who removes the cgroup is told here; the file's own poller is not woken by it. */
         char *slash = strrchr(watch->cgroup, '/');
@@ -81,34 +88,48 @@ static uint64_t v2_kills(struct vg_oom_watch *watch, bool thoroughly) {
         return kills > watch->baseline ? kills - watch->baseline : 0;
 }
 
-static uint64_t announcements(const struct vg_oom_watch *watch) {
-        uint64_t max = 0, oom = 0;
-        vg_held_get(&watch->held[0], "max", &max);
-        vg_held_get(&watch->held[0], "oom", &oom);
-        return max + oom;
-}
-
-/* The time spent in short steps, made good at the rate that would be allowed for ever. */
-static void near_account(struct vg_near *near, uint64_t now, bool stepping) {
-        uint64_t passed = now - near->stepped, good = passed / STEP_SHARE;
-        near->spent = near->spent > good ? near->spent - good : 0;
-        if (stepping)
+/* Time in short steps counts, other time makes good for it at the rate that would be allowed for ever. */
+static void near_account(struct vg_near *near, uint64_t now) {
+        uint64_t passed = now - near->accounted, good = passed / STEP_SHARE;
+        near->accounted = now;
+        if (near->stepping)
                 near->spent += passed;
-        near->stepped = now;
+        else
+                near->spent = near->spent > good ? near->spent - good : 0;
 }
 
 static uint64_t v2_next_look(struct vg_oom_watch *watch, uint64_t now, bool more_kills) {
         struct vg_near *near = &watch->near;
-        uint64_t idle = watch->polled ? now + VG_POLL_NS : UINT64_MAX;
         if (watch->held[0].gone) {
                 v2_do_not_listen(watch);
                 return UINT64_MAX;
         }
         uint64_t announced = announcements(watch);
-        if (announced != near->announced || more_kills) {
-                near_account(near, now, near->moved != 0);
+        if (announced != near->announced || more_kills)
+                near->moved = now;
+        near->announced = announced;
+        near_account(near, now);
+        near->stepping = !near->slow && near->moved && now - near->moved <= CALM_NS;
+        if (near->stepping) {
+                if (near->spent <= STORM_NS) {
+                        uint64_t step = (near->cost + WAKE_COST_NS) * STEP_SHARE;
+                        vg_oom_read_ahead(watch);
+                        return now + (step < STEP_NS ? STEP_NS : step > STEP_MAX_NS ? STEP_MAX_NS : step);
+                }
+                near->stepping = false;
+                near->slow = true;
+                v2_do_not_listen(watch);
         }
-        return idle;
+        if (near->slow) {
+                if (now - near->moved <= STORM_CALM_NS)
+                        return now + STORM_STEP_NS;
+                near->slow = false;
+                near->spent = 0;
+                v2_listen(watch);
+                return now; /* what came before we listened */
+        }
+        near->is_ahead = false;
+        return watch->polled ? now + VG_POLL_NS : UINT64_MAX;
 }
 
 static void v2_close(struct vg_oom_watch *watch) {

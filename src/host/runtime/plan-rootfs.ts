@@ -16,7 +16,9 @@ function planMount(spec: MountSpec, index: number, root: string): Op {
   const foreign = data.find((option) => option.startsWith("X-containerd."));
   // Notes for containerd's mount manager, which should have taken them away.
   if (foreign !== undefined) refuse(`${at}.options`, `${JSON.stringify(foreign)} cannot be handled by a runtime`);
-  const refused = [...unimplemented, ...data.filter((option) => idMapping.test(option))];
+  // Attached by whoever mounts, which is the core's helper: it finds the word among the file system's own options.
+  const loop = unimplemented.filter((option) => option === "loop");
+  const refused = [...unimplemented, ...data.filter((option) => idMapping.test(option))].filter((o) => o !== "loop");
   if (refused.length > 0) {
     throw new VigilError("unimplemented", `${at}.options: ${refused.join(", ")}: not implemented`);
   }
@@ -30,7 +32,7 @@ function planMount(spec: MountSpec, index: number, root: string): Op {
     target: spec.target === "" ? "/" : spec.target,
     flags: spec.type === "bind" ? flags | MS.BIND : flags,
     propagation,
-    data: data.join(","),
+    data: [...data, ...loop].join(","),
   });
 }
 

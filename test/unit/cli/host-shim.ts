@@ -4,7 +4,6 @@ import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { VigilError } from "../../../src/base/errors.js";
-import { Status } from "../../../src/gen/containerd/types/task/task.js";
 import {
   type CloseIORequest,
   type CreateTaskRequest,
@@ -15,6 +14,7 @@ import {
   TaskDefinition,
   type WaitRequest,
 } from "../../../src/gen/containerd/task/v3/shim.js";
+import { Status } from "../../../src/gen/containerd/types/task/task.js";
 import { Container, type OomReport, VigilDefinition } from "../../../src/gen/vigil/v1/vigil.js";
 import { type Handlers, WireServer } from "../client/wire-server.js";
 
@@ -112,7 +112,10 @@ export class HostShim {
         return { pid: 1 };
       },
       exec: ({ execId, stdin, stdout, stderr, spec }: ExecProcessRequest) => {
-        const { args, env } = JSON.parse(Buffer.from(spec?.value ?? []).toString()) as { args: string[]; env: string[] };
+        const { args, env } = JSON.parse(Buffer.from(spec?.value ?? []).toString()) as {
+          args: string[];
+          env: string[];
+        };
         this.#processes.set(execId, { argv: args, env, stdio: { stdin, stdout, stderr } });
       },
       start: ({ execId }: StartRequest) => ({ pid: launch(this.#find(execId)) }),

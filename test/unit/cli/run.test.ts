@@ -125,7 +125,16 @@ describe("run", () => {
 
   test("explains an OOM kill after the container's own output", { timeout: 20_000 }, async () => {
     shim.reports = [oomReport];
-    const { code, out, err } = await vigil(["run", "--name", "a", "--rootfs", rootfs, "sh", "-c", "echo last words; exit 137"]);
+    const { code, out, err } = await vigil([
+      "run",
+      "--name",
+      "a",
+      "--rootfs",
+      rootfs,
+      "sh",
+      "-c",
+      "echo last words; exit 137",
+    ]);
     expect({ code, out }).toEqual({ code: 137, out: "last words\n" });
     expect(err).toBe(
       [

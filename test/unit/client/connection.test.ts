@@ -40,11 +40,10 @@ test("a change that loses its connection is repeated with the same id", async ()
   const wire = await serve({
     kill: (_: KillRequest, { requestId }: Call) => {
       ids.push(requestId);
-      if (ids.length < 3) {
-        wire.killDaemon();
-        wire.startDaemon();
-        return new Promise(() => undefined);
-      }
+      if (ids.length === 3) return undefined;
+      wire.killDaemon();
+      wire.startDaemon();
+      return new Promise(() => undefined);
     },
   });
   await shim.task.kill(killRequest);
@@ -169,7 +168,10 @@ test("events go on after the last one seen, each once", async () => {
 });
 
 test("a followed stream ends with the shim, and with its reader", async () => {
-  const wire = await serve({}, dyingEvents([], () => undefined));
+  const wire = await serve(
+    {},
+    dyingEvents([], () => undefined),
+  );
   const seen: bigint[] = [];
   const reading = (async () => {
     for await (const event of shim.vigil.events({ follow: true, afterSequence: 8n })) seen.push(event.sequence);

@@ -25,7 +25,9 @@ export interface Call {
 }
 
 /** By method name as the generated definition spells it. A stream's handler returns an async iterable. */
-export type Handlers = Readonly<Record<string, (request: never, call: Call) => unknown>>;
+export type Handlers = Readonly<Record<string, Handler>>;
+
+type Handler = (request: never, call: Call) => unknown;
 
 /**
  * The core's side of a shim's socket: it listens for as long as it lives, while the gRPC server behind it can be taken away and
@@ -126,10 +128,10 @@ function status(error: unknown): { code: number; details: string } {
   return { code: statusCodes[code], details: message };
 }
 
-function unary(handler: Handlers[string]) {
+function unary(handler: Handler) {
   return (call: ServerCall, done: sendUnaryData<unknown>) => {
     Promise.resolve()
-      .then(() => handler?.(call.request, callOf(call)))
+      .then(() => handler(call.request, callOf(call)))
       .then(
         (answer) => done(null, answer ?? {}),
         (error) => done(status(error)),
@@ -137,10 +139,10 @@ function unary(handler: Handlers[string]) {
   };
 }
 
-function streaming(handler: Handlers[string]) {
+function streaming(handler: Handler) {
   return async (call: ServerCall) => {
     try {
-      for await (const message of handler?.(call.request, callOf(call)) as AsyncIterable<unknown>) call.write?.(message);
+      for await (const message of handler(call.request, callOf(call)) as AsyncIterable<unknown>) call.write?.(message);
       call.end?.();
     } catch (error) {
       call.emit?.("error", status(error));

@@ -267,9 +267,14 @@ describe("the request's root file system", () => {
     ]);
   });
 
+  test("a file with a file system in it", () => {
+    const { script } = mount({ type: "ext4", source: "/img", options: ["loop", "ro", "noload"] });
+    expect(script[1]).toBe('MOUNT "ext4" "/img" "BUNDLE/rootfs" "/" 0x1 0x0 "noload,loop"');
+  });
+
   test.each<[Partial<MountSpec>, string, string]>([
     [{ options: ["X-containerd.mkfs.fs=ext4"] }, "invalid_argument", "rootfs[0].options"],
-    [{ type: "ext4", options: ["loop"] }, "unimplemented", "rootfs[0].options: loop"],
+    [{ options: ["ridmap"] }, "unimplemented", "rootfs[0].options: ridmap"],
     [{ options: ["uidmap=0:1000:1"] }, "unimplemented", "uidmap=0:1000:1"],
     [{ type: "fuse3.fuse-overlayfs" }, "unimplemented", "rootfs[0].type"],
     [{ type: "" }, "invalid_argument", "rootfs[0].type"],
