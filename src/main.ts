@@ -1,7 +1,7 @@
 import { type Command, CommanderError } from "commander";
 import { toJson } from "./cli/output.js";
 import { program } from "./cli/program.js";
-import { describeFailure, ownFailureStatus, usageStatus } from "./cli/verb.js";
+import { describeFailure, relayedStatus, usageStatus } from "./cli/verb.js";
 
 /** Verbs whose exit status is a process's in the container. They see to it before they care for a reader that left. */
 const relaying = ["run", "exec"];
@@ -37,7 +37,7 @@ function report(error: unknown, verb: Command | undefined): number {
     ? toJson({ error: failure })
     : `vigil: ${failure.message}${failure.hint ? `\n       ${failure.hint}` : ""}`;
   process.stderr.write(`${text}\n`);
-  return verb && relaying.includes(verb.name()) ? ownFailureStatus : 1;
+  return verb && relaying.includes(verb.name()) ? relayedStatus(failure) : 1;
 }
 
 void main(process.argv.slice(2));

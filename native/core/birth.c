@@ -55,6 +55,7 @@ static void arm_watch(struct vg_process *p) {
                         .cgroup = p->birth.watch_cgroup,
                         .held = p->birth.held,
                         .snapshot = p->birth.snapshot,
+                        .host = p->core->oom_host,
                 };
                 int r = vg_oom_watch_new(p->core->loop, &spec, vg_container_killed, c, &c->watch);
                 if (r < 0) {

@@ -49,8 +49,8 @@ static int cmd_hold(struct vg_core *core, const char *key, struct vg_reader *r) 
         if (vg_reader_end(r) < 0)
                 return -EBADMSG;
         int q = vg_request_hold(core, key, data);
-        if (q < 0)
-                vg_result_send(core, key, &(struct vg_result){.status = q});
+        if (q < 0) /* it is carried out all the same, but not again by a next daemon */
+                vg_log(&core->log, VG_LOG_WARNING, "request not held", "key", key, "error", strerror(-q), NULL);
         return 0;
 }
 

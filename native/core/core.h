@@ -44,6 +44,7 @@ struct vg_core {
         struct vg_listener listener;
         struct vg_daemon daemon;
         struct vg_containers containers;
+        struct vg_oom_host *oom_host;
         struct vg_scripts scripts;
         struct vg_reaper reaper;
         struct vg_shutdown shutdown;

@@ -55,6 +55,9 @@ void vg_container_killed(void *owner, const struct vg_oom_reading *reading) {
                 c->kills_before_created += reading->kills;
                 return;
         }
+        /* The cgroup went too early to be asked, and no kill is known: a TaskOOM for it would as often be false as true. */
+        if (reading->kills + c->owed_kills == 0)
+                return;
         if (vg_facts_crowded(&c->core->facts) && !reading->last) {
                 c->owed_kills += reading->kills;
                 c->owed = (struct vg_oom_reading){.total = reading->total, .real = reading->real, .mono = reading->mono};

@@ -104,7 +104,7 @@ void vg_process_died(struct vg_process *p) {
         if (c->watch && !*p->exec)
                 vg_oom_watch_final(c->watch);
         else if (c->watch)
-                vg_oom_watch_poke(c->watch);
+                vg_oom_watch_settle(c->watch);
         if (!*p->exec)
                 vg_container_settle_owed(c);
         if (wait4(p->pid, &status, WNOHANG, &usage) != p->pid)

@@ -116,6 +116,7 @@ static void core_done(struct vg_core *core) {
         vg_requests_done(core);
         vg_scripts_done(core);
         vg_containers_done(core);
+        vg_oom_host_free(core->oom_host);
         vg_registered_done(core);
         vg_keep_done(core);
         vg_store_done(&core->store);
@@ -144,13 +145,15 @@ int vg_core_main(int argc, char **argv) {
         if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || (geteuid() == 0 && prctl(PR_SET_DUMPABLE, 0) < 0))
                 vg_log(&core.log, VG_LOG_WARNING, "prctl", "error", strerror(errno), NULL);
         r = vg_loop_new(&core.loop);
+        if (r == 0)
+                r = vg_oom_host_new(core.loop, 0, &core.oom_host);
         if (r == 0) {
                 core_init(&core);
                 r = run(&core);
         }
         if (r < 0)
                 vg_log(&core.log, VG_LOG_ERROR, "core failed", "error", strerror(-r), NULL);
-        if (core.loop)
+        if (core.oom_host)
                 core_done(&core);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -29,7 +29,9 @@ struct vg_shutdown {
 #define VG_SHUTDOWN_IDLE_MS 60000
 /* A registered id whose Create has not come after this time: its creator has died. */
 #define VG_SHUTDOWN_REGISTERED_MS 60000
-#define VG_SHUTDOWN_LEAVE_MS 2000
+/* How long a leaving core waits for containerd to take its events: containerd asks for the Shutdown of a shim that ended in its absence
+ * before it takes events again. */
+#define VG_SHUTDOWN_LEAVE_MS 10000
 #define VG_SHUTDOWN_END_MS 500
 
 void vg_shutdown_init(struct vg_core *core);

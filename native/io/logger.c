@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,12 +32,12 @@ static int put_in_place(int out, int err, int ready) {
 }
 
 static _Noreturn void become(const struct vg_logger_spec *spec, int ready, int failed) {
-        static const char *const nothing = "/dev/null";
         vg_reset_signals();
+        umask(022); /* the helper's own is 0 */
         /* Out of the way of 3, 4 and 5. */
         int tell = fcntl(failed, F_DUPFD_CLOEXEC, 20);
         int status = tell < 0 ? -errno : put_in_place(spec->out, spec->err, ready);
-        int null = open(nothing, O_RDWR | O_CLOEXEC);
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
         for (int fd = 0; fd < 3 && status == 0; fd++)
                 if (null < 0 || dup2(null, fd) < 0)
                         status = -errno;

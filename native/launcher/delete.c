@@ -29,7 +29,7 @@
 #define PUBLISH_NS 1000000000u
 #define CORE_ANSWER_NS 1500000000u
 #define CGROUP_REMOVE_MS 1500
-#define CORE_LEAVES_MS 2500
+#define CORE_LEAVES_MS 1200
 
 static uint64_t now(clockid_t clock) {
         struct timespec t;
@@ -52,8 +52,8 @@ static bool wait_end(int pidfd, int timeout_ms) {
         return n > 0;
 }
 
-/* Kills that very process after it had `grace_ms` to end by itself. */
-static void end_process(pid_t pid, uint64_t start_time, int grace_ms) {
+/* Gives that very process `grace_ms` to end by itself; then it is killed, if that is asked for. */
+static void end_process(pid_t pid, uint64_t start_time, int grace_ms, bool kill_it) {
         uint64_t found;
         _cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
         /* The pidfd first, then the check: the process that was checked is the one that is killed. */
@@ -61,7 +61,7 @@ static void end_process(pid_t pid, uint64_t start_time, int grace_ms) {
                 return;
         if (grace_ms > 0 && wait_end(pidfd, grace_ms))
                 return;
-        if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) == 0)
+        if (kill_it && syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) == 0)
                 wait_end(pidfd, TEARDOWN_MS);
 }
 
@@ -197,7 +197,7 @@ static void end_container(const struct vg_args *args, const struct vg_teardown *
         if (!alive)
                 add_uncounted_kills(t, owed);
         if (t->pid)
-                end_process(t->pid, t->start_time, 0);
+                end_process(t->pid, t->start_time, 0, true);
         const char *ttrpc = getenv("TTRPC_ADDRESS");
         /* A living core delivers what it owes itself. */
         if (!alive && ttrpc && *ttrpc && args->address[0] && owed->count > 0)
@@ -239,11 +239,12 @@ int vg_delete(const struct vg_args *args, const struct vg_settings *s) {
                 /* A core that ends takes the lock itself. */
                 vg_closep(&lock);
                 int asked = ask_core(registration.socket, args->id);
-                /* Nobody listens any more: it is on its way out, with up to 2 s for its outbox. */
-                if (asked < 0 && others == 0)
-                        end_process(core.pid, core.start, asked == -ENOENT || asked == -ECONNREFUSED ? CORE_LEAVES_MS : 0);
+                bool leaving = asked == 0 || asked == -ENOENT || asked == -ECONNREFUSED || asked == -EPIPE;
+                if (others == 0)
+                        end_process(core.pid, core.start, CORE_LEAVES_MS, !leaving);
                 r = vg_group_lock(s->run_dir, args->name_space, registration.group, &lock);
-                alive = vg_core_alive(&core);
+                /* One that still delivers its outbox has taken its entry away already and needs the group no more. */
+                alive = vg_core_entry_read(s->run_dir, args->name_space, registration.group, &core) == 0 && vg_core_alive(&core);
                 vg_group_members(s->run_dir, args->name_space, registration.group, args->id, &others);
         }
         if (!alive && others == 0 && r >= 0)

@@ -178,6 +178,11 @@ void vg_oom_watch_poke(struct vg_oom_watch *watch) {
         vg_oom_look(watch);
 }
 
+void vg_oom_watch_settle(struct vg_oom_watch *watch) {
+        watch->next_report = 0;
+        vg_oom_look(watch);
+}
+
 uint64_t vg_oom_watch_total(const struct vg_oom_watch *watch) {
         return watch->total;
 }

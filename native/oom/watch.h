@@ -64,6 +64,8 @@ int vg_oom_watch_new(struct vg_loop *loop, const struct vg_oom_spec *spec,
 void vg_oom_watch_final(struct vg_oom_watch *watch);
 /* A process of the container died or was started: look without waiting for a notification (v1 children give none). */
 void vg_oom_watch_poke(struct vg_oom_watch *watch);
+/* The same before the exit of a process is told: what was found is reported at once, for it may explain that exit. */
+void vg_oom_watch_settle(struct vg_oom_watch *watch);
 uint64_t vg_oom_watch_total(const struct vg_oom_watch *watch);
 enum vg_oom_mode vg_oom_watch_mode(const struct vg_oom_watch *watch);
 void vg_oom_watch_free(struct vg_oom_watch *watch); /* accepts NULL */

@@ -13,10 +13,14 @@
 
 #define KILL_TIMEOUT_MS 10000
 #define SIGNAL_ROUNDS_MAX 100 /* a fork bomb may answer a milder signal with new processes for ever */
+#define UNSEEN_LOOK_MS 2      /* between two looks at processes that no pidfd can be had of */
 #define WAIT_AT_ONCE 64       /* processes waited for at once: descriptors are limited, and the others die meanwhile */
 
 static int signal_pid(pid_t pid, int number) {
         _cleanup_close_ int pidfd = vg_pidfd_open(pid);
+        /* A threaded cgroup lists threads, which a pidfd cannot name; kill(2) then reaches the whole process. */
+        if (pidfd == -EINVAL || pidfd == -ENOENT)
+                return kill(pid, number) < 0 && errno != ESRCH ? -errno : 0;
         if (pidfd < 0)
                 return pidfd == -ESRCH ? 0 : pidfd;
         int status = vg_pidfd_signal(pidfd, number);
@@ -60,6 +64,8 @@ static int wait_for(const struct vg_pids *pids, uint64_t deadline) {
                 if (pidfd >= 0)
                         waits[count++] = (struct pollfd){.fd = pidfd, .events = POLLIN};
         }
+        if (count == 0 && poll(NULL, 0, UNSEEN_LOOK_MS) < 0 && errno != EINTR)
+                status = -errno;
         for (size_t i = 0; i < count && status == 0; i++) {
                 int left = vg_time_left_ms(deadline);
                 int dead = poll(&waits[i], 1, left);

@@ -14,6 +14,7 @@
 
 #include "lib/cleanup.h"
 #include "runtime/child.h"
+#include "runtime/home.h"
 #include "runtime/message.h"
 #include "runtime/root.h"
 #include "runtime/sys.h"
@@ -145,6 +146,10 @@ int vg_child_exec(struct vg_child *c, const struct vg_op_args *a, struct vg_fail
         int status = find(a->at[0].strings, a->at[1].strings, &path, f);
         if (status < 0)
                 return status;
+        char **environment;
+        status = vg_home_complete(a->at[1].strings, &environment);
+        if (status < 0)
+                return vg_fail(f, status, "exec %s", path);
         vg_child_settle_umask(c);
         /* From here on the container outlives the core; `delete` ends it. */
         if (prctl(PR_SET_PDEATHSIG, 0) < 0)
@@ -154,7 +159,7 @@ int vg_child_exec(struct vg_child *c, const struct vg_op_args *a, struct vg_fail
                 status = vg_message_send_tag(c->channel, 'x');
         if (status < 0)
                 return vg_fail(f, status, "report the exec of %s", path);
-        execve(path, a->at[0].strings, a->at[1].strings);
+        execve(path, a->at[0].strings, environment);
         char words[128];
         status = -errno;
         reason(words, status);

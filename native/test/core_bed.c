@@ -490,15 +490,18 @@ void bed_give_birth(struct bed_daemon *d, const char *key, struct bed_birth b) {
         put_strings(&w, NULL);
         vg_put_u8(&w, 0);
         vg_put_bytes(&w, b.host_ops.data, b.host_ops.size);
-        vg_put_u8(&w, 0); /* watch */
-        vg_put_str(&w, "");
-        put_strings(&w, NULL);
+        char held[256];
+        snprintf(held, sizeof held, "%s/memory.oom_control", b.cgroup ? b.cgroup : "");
+        bool watch = b.cgroup && !*b.exec;
+        vg_put_u8(&w, watch); /* 1: cgroup v1 */
+        vg_put_str(&w, watch ? b.cgroup : "");
+        put_strings(&w, watch ? (const char *const[]){held, NULL} : NULL);
         put_strings(&w, NULL);
         vg_put_u64(&w, 0); /* namespaces */
         vg_put_u32(&w, 0);
         vg_put_u64(&w, 0);
-        vg_put_u8(&w, 0); /* cgroup */
-        put_strings(&w, NULL);
+        vg_put_u8(&w, b.cgroup ? 1 : 0);
+        put_strings(&w, b.cgroup ? (const char *const[]){b.cgroup, NULL} : NULL);
         vg_put_bytes(&w, ops.data, ops.size);
         vg_writer_done(&ops);
         vg_writer_done(&b.host_ops);

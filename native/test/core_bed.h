@@ -109,6 +109,7 @@ struct bed_birth {
         const char *program; /* instead of /bin/sh */
         const char *teardown;
         const char *output; /* a file for stdout; NULL: /dev/null */
+        const char *cgroup; /* a directory of cgroup v1's memory controller, to be born in and watched */
         struct vg_writer host_ops;
         bool no_start; /* without VG_OP_WAIT_START */
 };

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/loop.h"
@@ -51,6 +52,21 @@ static inline bool vg_test_run(struct vg_loop *loop, unsigned ms, bool (*is_over
         CHECK_EQ(vg_loop_run(loop), 0);
         vg_timer_cancel(&wait.timer);
         return wait.over;
+}
+
+static inline void vg_test_stop(struct vg_timer *timer) {
+        vg_loop_stop(timer->owner);
+}
+
+/* Runs the loop for so long without a timer of the test's in between; returns how often it slept. */
+static inline long vg_test_count_sleeps(struct vg_loop *loop, unsigned ms) {
+        struct rusage before, after;
+        struct vg_timer stop = {.fired = vg_test_stop, .owner = loop};
+        vg_timer_set(loop, &stop, vg_now_mono() + (uint64_t)ms * 1000000);
+        getrusage(RUSAGE_SELF, &before);
+        CHECK_EQ(vg_loop_run(loop), 0);
+        getrusage(RUSAGE_SELF, &after);
+        return after.ru_nvcsw - before.ru_nvcsw;
 }
 
 static inline unsigned vg_test_open_files(void) {

@@ -1,4 +1,6 @@
 /* Cgroups: being born in them, the host ops on them, the container's view of them. */
+#include <pthread.h>
+
 #include "runtime_bed.h"
 
 #define V1_MAX 16
@@ -313,6 +315,42 @@ static void freeze(const char *root, int version) {
         reap_all();
 }
 
+static _Noreturn void *join_and_pause(void *threads_file) {
+        bed_write(threads_file, "0");
+        for (;;)
+                pause();
+}
+
+/* A threaded cgroup lists threads only, and not the leader at that. */
+static void kill_threaded(void) {
+        char a[192], b[192], file[256], threads[256];
+        struct vg_writer w = {0};
+        make_cgroup(own(a, v2, "t"));
+        make_cgroup(own(b, v2, "t/threaded"));
+        CHECK(snprintf(file, sizeof file, "%s/cgroup.type", b) < 256 && snprintf(threads, sizeof threads, "%s/cgroup.threads", b) < 256);
+        bed_write(file, "threaded");
+        CHECK(snprintf(file, sizeof file, "%s/cgroup.procs", a) < 256);
+        pid_t pid = fork();
+        if (pid == 0) {
+                pthread_t thread;
+                bed_write(file, "0");
+                CHECK(pthread_create(&thread, NULL, join_and_pause, threads) == 0);
+                for (;;)
+                        pause();
+        }
+        char text[64] = "";
+        for (int i = 0; i < 1000 && !text[0]; i++) {
+                (void)poll(NULL, 0, 2);
+                bed_read(threads, text, sizeof text);
+        }
+        CHECK(text[0] && atoi(text) != pid);
+        OP(&w, VG_OP_CGROUP_KILL, 0, "S", ARGV(b));
+        run_script_ok(&w);
+        CHECK_INT(WTERMSIG(reap(pid)), SIGKILL);
+        put_remove(&w, v2);
+        run_script_ok(&w);
+}
+
 static void fork_bomb(const char *root) {
         char a[192], procs[256];
         struct vg_writer w = {0};
@@ -330,7 +368,12 @@ static void fork_bomb(const char *root) {
                                 _exit(0);
                         }
         }
-        (void)poll(NULL, 0, 50);
+        char text[4096] = "";
+        for (int i = 0; i < 1000 && !text[0]; i++) {
+                (void)poll(NULL, 0, 5);
+                bed_read(procs, text, sizeof text);
+        }
+        CHECK(text[0]);
         OP(&w, VG_OP_CGROUP_KILL, 0, "S", ARGV(a));
         put_remove(&w, root);
         run_script_ok(&w);
@@ -423,8 +466,10 @@ int main(void) {
                 scripts(v1_of("freezer"), 1);
         if (v1_of("pids"))
                 scripts(v1_of("pids"), 1);
-        if (v2[0])
+        if (v2[0]) {
                 scripts(v2, 2);
+                kill_threaded();
+        }
         inherit();
         return 0;
 }

@@ -50,7 +50,7 @@ static void inside(struct container *c) {
         _cleanup_plan_ struct plan p = {.exec = "e1", .init_namespaces = ENTERED};
         struct birth b;
         plan_streams(&p, &c->bed);
-        put_exec(&p, ARGV("sh", "-c", "hostname; pwd; cat /proc/1/comm; grep -c . /proc/net/dev; ls /proc/$$/fd | grep -v 3; echo to err >&2"));
+        put_exec(&p, ARGV("sh", "-c", "hostname; pwd; cat /proc/1/comm; grep -c . /proc/net/dev; ls /proc/self/fd; echo to err >&2"));
         birth_begin(&b, &p, c->pidfd);
         CHECK_INT(birth_run(&b), 0);
         CHECK(b.saw_x);
@@ -58,7 +58,7 @@ static void inside(struct container *c) {
         CHECK_INT(reap(b.helper), 0);
         CHECK_INT(reap(b.child), 0);
         CHECK_HAS(b.output, "inside\n/tmp\nsh\n");
-        CHECK_HAS(b.output, "0\n1\n2\nto err\n");
+        CHECK_HAS(b.output, "\n0\n1\n2\n3\nto err\n");
         birth_done(&b);
 }
 

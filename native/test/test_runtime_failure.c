@@ -151,6 +151,25 @@ static void killed(struct bed *bed) {
         check_undone(bed);
 }
 
+/* The core has a reason of its own to end the birth: it closes its direction of the channel and hears of the end. */
+static void given_up(struct bed *bed) {
+        _cleanup_plan_ struct plan p = {.clone_flags = CLONE_NEWNS};
+        struct birth b;
+        plan_streams(&p, bed);
+        put_undoables(&p, bed);
+        for (int i = 0; i < 20000; i++)
+                OP(&p.ops, VG_OP_DOMAINNAME, VG_OP_OPTIONAL, "s", "a-name-that-is-too-long-for-a-host-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+        birth_begin(&b, &p, -1);
+        while (birth_receive(&b) != 'p')
+                ;
+        CHECK(shutdown(b.channel, SHUT_WR) == 0);
+        CHECK_INT(birth_run(&b), 'e');
+        CHECK_INT(WTERMSIG(reap(b.child)), SIGKILL);
+        (void)reap(b.helper);
+        birth_done(&b);
+        check_undone(bed);
+}
+
 /* The core dies: whoever waits for it goes, and what was made goes, too. */
 static void core_dies(struct bed *bed, bool after_ready) {
         _cleanup_plan_ struct plan p = {.clone_flags = CLONE_NEWNS};
@@ -217,7 +236,7 @@ static void capability(struct bed *bed) {
 
 int main(void) {
         static void (*const all[])(struct bed *) = {host_op, child_op,         rootfs,          namespaces, no_exec, find_words, exec_words,
-                                                    killed,  core_dies_before, core_dies_after, capability};
+                                                    killed,  given_up, core_dies_before, core_dies_after, capability};
         bed_needs();
         for (size_t i = 0; i < VG_COUNT(all); i++) {
                 struct bed bed;

@@ -8,7 +8,7 @@ import { clockTime } from "./times.js";
 import type { CommonOptions } from "./verb.js";
 
 export async function listOoms(options: CommonOptions): Promise<void> {
-  const reports = await collectReports(options);
+  const reports = collectReports(options.namespace);
   if (options.json) {
     for (const report of reports) printJson(reportJson(report));
     return;
@@ -31,7 +31,7 @@ function row(report: OomReport): string[] {
 
 /** By the container's name: all of its reports, the newest last; or one report by its id. */
 export async function showOom(name: string, options: CommonOptions): Promise<void> {
-  const reports = (await collectReports(options)).filter(
+  const reports = collectReports(options.namespace).filter(
     ({ id, containerId, namespace }) => name === id || name === containerId || name === `${namespace}/${containerId}`,
   );
   if (reports.length === 0) {

@@ -1,10 +1,9 @@
 import { rm } from "node:fs/promises";
-import { VigilError } from "../base/errors.js";
 import { removeBundle } from "../client/bundle.js";
 import { deleteContainer } from "../client/container.js";
 import { bundlePath, findShim, logPath, type Places } from "../client/places.js";
 import type { Shim } from "../client/shim.js";
-import { deleteAfterShim } from "../client/spawn.js";
+import { deleteAfterShim, type ShimCommand } from "../client/spawn.js";
 
 /** A container to be taken away with all that was made for it here. */
 export interface Removal {
@@ -16,22 +15,18 @@ export interface Removal {
 }
 
 export async function removeStopped(shim: Shim, removal: Removal): Promise<void> {
-  if (!(await deleteContainer(shim, removal.id))) return removeDead(removal);
+  await deleteContainer(shim, commandOf(removal));
   await removeFiles(removal);
 }
 
-/** For a container whose shim is gone: the shim's program clears away what is left, in place of the dead one. */
+/** For a container whose shim is gone. */
 export async function removeDead(removal: Removal): Promise<void> {
-  const { namespace, id, bundle, at } = removal;
-  const cwd = bundle || bundlePath(at, namespace, id);
-  try {
-    await deleteAfterShim({ binary: findShim(), namespace, id, bundle: cwd });
-  } catch (cause) {
-    throw new VigilError("internal", `${namespace}/${id} could not be cleared away: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
+  await deleteAfterShim(commandOf(removal));
   await removeFiles(removal);
+}
+
+function commandOf({ at, namespace, id, bundle }: Removal): ShimCommand {
+  return { binary: findShim(), namespace, id, bundle: bundle || bundlePath(at, namespace, id) };
 }
 
 async function removeFiles({ at, namespace, id }: Removal): Promise<void> {

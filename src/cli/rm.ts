@@ -4,9 +4,11 @@ import { VigilError } from "../base/errors.js";
 import { isIdentifier } from "../client/names.js";
 import { bundlePath, ownNamespace, type Places, places } from "../client/places.js";
 import type { Shim } from "../client/shim.js";
+import { Status } from "../gen/containerd/types/task/task.js";
 import { eachName, type Found, findContainer, withShim } from "./find.js";
 import { printJson } from "./output.js";
 import { type Removal, removeDead, removeStopped } from "./removal.js";
+import { statusName } from "./status.js";
 import type { CommonOptions } from "./verb.js";
 
 export interface RemoveOptions extends CommonOptions {
@@ -48,8 +50,16 @@ async function removeOne(removal: Removal & Partial<Pick<Found, "shim">>, force:
   }
   await withShim(record, async (shim) => {
     if (force) await killAndWait(shim, id);
+    else await refuseRunning(shim, id);
     await removeStopped(shim, removal);
   });
+}
+
+async function refuseRunning(shim: Shim, id: string): Promise<void> {
+  const { status } = await shim.task.state({ id, execId: "" });
+  if (status === Status.STOPPED || status === Status.CREATED) return;
+  const next = `end it with \`vigil kill ${id}\`, or remove it with -f`;
+  throw new VigilError("failed_precondition", `${id} is ${statusName(status)}; ${next}`);
 }
 
 async function killAndWait(shim: Shim, id: string): Promise<void> {

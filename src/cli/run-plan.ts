@@ -87,7 +87,8 @@ export async function prepareRun(
     containerSpec({
       argv,
       rootPath: shared ? join(home, "rootfs") : resolve(options.rootfs ?? ""),
-      cgroupsPath: `/${ownNamespace}/${id}`,
+      // One directory, so that none is left when it goes.
+      cgroupsPath: `/${ownNamespace}-${id}`,
       hostname: options.hostname ?? id,
       network: options.net ?? "none",
       terminal: options.tty ? terminalSize() : undefined,

@@ -57,13 +57,13 @@ async function create({ prepared, options, binary }: Launch, stdio: StdioSpec): 
 }
 
 /** Runs the container's program; if it cannot run, the container is removed. */
-async function start(shim: Shim, { prepared: { id }, started }: Launch): Promise<number> {
+async function start(shim: Shim, { prepared: { id, bundle }, binary, started }: Launch): Promise<number> {
   try {
     const { pid } = await shim.task.start({ id, execId: "" });
     started();
     return pid;
   } catch (failure) {
-    await deleteContainer(shim, id);
+    await deleteContainer(shim, { binary, namespace: ownNamespace, id, bundle });
     throw failure;
   }
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { refuse } from "./verb.js";
 
 export interface Size {
@@ -26,6 +27,9 @@ export function takeTerminal(): () => void {
   };
   process.on("exit", restore);
   process.stdin.setRawMode(true);
+  // Node's raw mode goes on turning \n into \r\n on output, which breaks programs that move the cursor down with it. What Node
+  // restores covers this too: it is the mode it found.
+  execFileSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "inherit"] });
   return restore;
 }
 

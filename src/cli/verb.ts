@@ -8,8 +8,17 @@ export interface CommonOptions {
 }
 
 /** vigil's own failure, as the other engines number it; a container's status has all the others. */
-export const ownFailureStatus = 125;
+const ownFailureStatus = 125;
+const notExecutableStatus = 126;
+const notFoundStatus = 127;
 export const usageStatus = 2;
+
+/** Of a failed `run` or `exec`. That the command itself is at fault, only the words tell: `exec: "COMMAND": REASON`. */
+export function relayedStatus(failure: { readonly message: string }): number {
+  const [, reason] = /exec: "[^"]*": (.*)/.exec(failure.message) ?? [];
+  if (reason === undefined) return ownFailureStatus;
+  return /not found|no such file/i.test(reason) ? notFoundStatus : notExecutableStatus;
+}
 
 /** A verb with the options all of them share. */
 export function verb(signature: string, description: string): Command {

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, statfs, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { VigilError } from "../base/errors.js";
 import type { Mount } from "../gen/containerd/types/mount.js";
@@ -22,7 +22,8 @@ export async function makeBundle(path: string): Promise<void> {
     await mkdir(path, { mode: 0o700 });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
-    throw new VigilError("already_exists", `${path} is in use by a container of that name`, { cause });
+    const next = `take another name, or remove it with \`vigil rm -f ${basename(path)}\``;
+    throw new VigilError("already_exists", `${path} is in use by a container of that name: ${next}`, { cause });
   }
 }
 

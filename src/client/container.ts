@@ -29,7 +29,7 @@ export async function createContainer(container: NewContainer): Promise<Shim> {
     return shim;
   } catch (failure) {
     try {
-      await abandon(shim, container);
+      await endShim(shim, container);
     } catch (second) {
       const both = `${VigilError.from(failure).message}; and clearing up failed: ${VigilError.from(second).message}`;
       throw new VigilError(VigilError.from(failure).code, both, { cause: new AggregateError([failure, second]) });
@@ -46,35 +46,28 @@ function runtimeOptions(runtime: string | undefined): { typeUrl: string; value: 
   return { typeUrl: Options.$type, value: Buffer.from(Options.encode(options).finish()) };
 }
 
-/** The shim ends when its last container is gone; a dead one cannot, so its traces are cleared away for it. */
-async function abandon(shim: Shim, command: ShimCommand): Promise<void> {
-  if (!(await endShim(shim, command.id))) await deleteAfterShim(command);
-}
-
-/** Removes a container that has stopped or never ran; its shim ends with the last of them. False: the shim was gone. */
-export async function deleteContainer(shim: Shim, id: string): Promise<boolean> {
+/**
+ * Removes a container that has stopped or never ran; its shim ends with the last of them. Then the shim's program clears away
+ * what is left, as it does for containerd: the registration, and everything if the shim was dead.
+ */
+export async function deleteContainer(shim: Shim, command: ShimCommand): Promise<void> {
   try {
-    await shim.task.delete({ id, execId: "" });
+    await shim.task.delete({ id: command.id, execId: "" });
   } catch (error) {
-    const { code } = VigilError.from(error);
-    if (code === "unavailable") return false;
-    // Somebody else's Delete came first.
-    if (code !== "not_found") throw error;
+    // Gone: somebody else's Delete came first, or the shim itself is no more.
+    if (!["not_found", "unavailable"].includes(VigilError.from(error).code)) throw error;
   }
-  // Whether the last answer of a shim that ends comes through does not matter.
-  await endShim(shim, id);
-  return true;
+  await endShim(shim, command);
 }
 
-/** False: it was gone already, or went without an answer. */
-async function endShim(shim: Shim, id: string): Promise<boolean> {
+async function endShim(shim: Shim, command: ShimCommand): Promise<void> {
   try {
-    await shim.task.shutdown({ id, now: false });
-    return true;
+    await shim.task.shutdown({ id: command.id, now: false });
   } catch (error) {
+    // Its last answer may not come through.
     if (VigilError.from(error).code !== "unavailable") throw error;
-    return false;
   }
+  await deleteAfterShim(command);
 }
 
 /** Where the FIFOs of a container made here are. */

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { VigilError } from "../base/errors.js";
 import { socketPath } from "./records.js";
 
@@ -26,7 +27,7 @@ export async function startShim(command: ShimCommand): Promise<string> {
   return socketPath(reply.address);
 }
 
-/** Clears away what a dead shim left of a container: processes, cgroups, mounts, records. Works without the shim's help. */
+/** Clears away what a shim left of a container: processes, cgroups, mounts, records. Works without the shim's help. */
 export async function deleteAfterShim(command: ShimCommand): Promise<void> {
   await runAction(command, "delete", deleteTimeoutMs);
 }
@@ -46,7 +47,8 @@ function runAction(command: ShimCommand, action: "start" | "delete", timeoutMs: 
   const { binary, namespace, id, bundle } = command;
   const args = ["-namespace", namespace, "-id", id, "-address", "", "-publish-binary", "", "-bundle", bundle];
   const child = spawn(binary, [...args, ...(command.debug ? ["-debug"] : []), action], {
-    cwd: bundle,
+    // A bundle may be gone before its container is.
+    cwd: existsSync(bundle) ? bundle : "/",
     env: { ...process.env, VIGIL_PROTOCOL: "grpc" },
     // A group of its own: what a terminal sends to this program's group is not meant for the shim.
     detached: true,

@@ -1,5 +1,7 @@
+import { Socket } from "node:net";
 import { dirname } from "node:path";
-import { createLog, type Log } from "../base/log.js";
+import type { Duplex } from "node:stream";
+import { createLog, type Log, type LogLevel } from "../base/log.js";
 import { Channel } from "../host/core/channel.js";
 import { Core } from "../host/core/core.js";
 import { composeDaemon, type Daemon } from "./serve.js";
@@ -18,8 +20,9 @@ function fail(log: Log, message: string, error: unknown): never {
   process.exit(exitFailed);
 }
 
-function run(): void {
-  let log = createLog({ fd: logFd, least: "info" });
+/** A daemon on a stream of records, from hello to the end of the core. */
+function run(socket: Duplex, least: LogLevel): void {
+  let log = createLog({ fd: logFd, least });
   process.on("uncaughtException", (error) => fail(log, "the daemon failed", error));
   process.on("unhandledRejection", (error) => fail(log, "the daemon failed", error));
   // What ends the shim ends its core, which then tells.
@@ -27,7 +30,7 @@ function run(): void {
 
   let daemon: Daemon | undefined;
   const composed = (): Daemon => daemon ?? fail(log, "the core did not say hello first", undefined);
-  const channel = Channel.onDescriptor(channelFd, {
+  const channel = new Channel(socket, {
     record: (type, payload) => core.take(type, payload),
     batch: (number) => core.settle(number),
     end(reason) {
@@ -38,7 +41,7 @@ function run(): void {
   });
   const core: Core = new Core(channel, {
     hello(hello) {
-      log = createLog({ fd: logFd, least: hello.debug ? "debug" : "info", fields: { namespace: hello.namespace } });
+      log = createLog({ fd: logFd, least: hello.debug ? "debug" : least, fields: { namespace: hello.namespace } });
       daemon = composeDaemon(hello, core, { fdsFd, libraryDirectory: libraryDirectory(), log });
     },
     state: (container, blob) => composed().state(container, blob),
@@ -59,4 +62,15 @@ function libraryDirectory(): string {
   return process.env.VIGIL_LIBDIR ?? dirname(process.argv[1] ?? "");
 }
 
-run();
+/** `--warm-up` is what makes the code cache (src/boot.cjs). */
+async function main(): Promise<void> {
+  if (process.argv[2] !== "--warm-up") {
+    run(new Socket({ fd: channelFd, readable: true, writable: true }), "info");
+    return;
+  }
+  const { warmUp } = await import("./warm-up.js");
+  await warmUp((socket) => run(socket, "error"));
+  process.exit(0);
+}
+
+void main();

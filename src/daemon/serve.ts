@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { basename } from "node:path";
 import { systemClock } from "../base/clock.js";
 import type { Log } from "../base/log.js";
@@ -68,9 +69,6 @@ export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirector
   const tasks = taskService({
     registry,
     corePid,
-    prepareEnd: async () => {
-      await publisher?.drained(drainMs);
-    },
     end: () => core.shutdown(),
   });
   const changes = new GrpcChanges();
@@ -100,7 +98,8 @@ export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirector
     try {
       grpc ??= startGrpc();
       const server = await grpc;
-      server.serve(await descriptors.take(tag));
+      const fd = await descriptors.take(tag);
+      server.serve(new Socket({ fd, readable: true, writable: true }));
     } catch (error) {
       log.error("a gRPC connection was not served", { error });
     }
@@ -115,7 +114,10 @@ export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirector
     kept: (key, reply) => changes.restore(key, Uint8Array.from(reply)),
     outbox: (sequence, fact, entry) => outbox.restore(sequence, fact, entry),
     fact: (fact) => registry.fact(fact),
-    request: (request) => relay.request(request),
+    request(request) {
+      publisher?.hurry();
+      relay.request(request);
+    },
     synced() {
       registry.synced();
       core.ready();

@@ -39,6 +39,7 @@ export class Publisher {
   #running = false;
   #closed = false;
   #cancelPause: (() => void) | undefined;
+  #pauseMs = firstPauseMs;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -66,6 +67,12 @@ export class Publisher {
     });
   }
 
+  /** containerd has just spoken: whatever it missed while it was away is tried again now. */
+  hurry(): void {
+    this.#pauseMs = firstPauseMs;
+    this.#cancelPause?.();
+  }
+
   close(): void {
     this.#closed = true;
     this.#cancelPause?.();
@@ -74,15 +81,15 @@ export class Publisher {
 
   async #run(): Promise<void> {
     this.#running = true;
-    let pauseMs = firstPauseMs;
     for (let entry = this.#queue[0]; entry && !this.#closed; entry = this.#queue[0]) {
       if (await this.#forward(entry)) {
         this.#queue.shift();
         this.#options.delivered(entry.sequence);
-        pauseMs = firstPauseMs;
+        this.#pauseMs = firstPauseMs;
       } else {
+        const pauseMs = this.#pauseMs;
+        this.#pauseMs = Math.min(pauseMs * 2, longestPauseMs);
         await this.#pause(pauseMs);
-        pauseMs = Math.min(pauseMs * 2, longestPauseMs);
       }
     }
     this.#running = false;

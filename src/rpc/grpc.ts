@@ -1,4 +1,4 @@
-import { Socket } from "node:net";
+import type { Socket } from "node:net";
 import type * as Grpc from "@grpc/grpc-js";
 import type { Clock } from "../base/clock.js";
 import { statusCodes, VigilError } from "../base/errors.js";
@@ -18,7 +18,7 @@ export interface GrpcOptions {
 
 export interface GrpcServer {
   /** Serves a connected socket whose peer the core has checked. */
-  serve(fd: number): void;
+  serve(socket: Socket): void;
   /** Lets calls end, then closes. */
   close(): Promise<void>;
 }
@@ -41,8 +41,8 @@ export async function createGrpcServer(options: GrpcOptions): Promise<GrpcServer
   }
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   return {
-    serve(fd) {
-      injector.injectConnection(new Socket({ fd, readable: true, writable: true }));
+    serve(socket) {
+      injector.injectConnection(socket);
     },
     close: () => new Promise((resolve) => server.tryShutdown(() => resolve())),
   };

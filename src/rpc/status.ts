@@ -15,8 +15,26 @@ export function encodeAnswer(payload: Uint8Array): Uint8Array {
   return Response.encode({ status: undefined, payload }).finish();
 }
 
+/**
+ * containerd's errdefs put the class behind the message ("container not created: not found"), on the wire too, and its clients
+ * print just that text.
+ */
+const classWords: Partial<Record<ErrorCode, string>> = {
+  invalid_argument: "invalid argument",
+  not_found: "not found",
+  already_exists: "already exists",
+  failed_precondition: "failed precondition",
+  unavailable: "unavailable",
+  unimplemented: "not implemented",
+};
+
+function inErrdefsWords({ code, message }: VigilError): string {
+  const words = classWords[code];
+  return words === undefined || message.endsWith(words) ? message : `${message}: ${words}`;
+}
+
 export function encodeRefusal(error: VigilError): Uint8Array {
-  const status = { code: statusCodes[error.code], message: error.message, details: [] };
+  const status = { code: statusCodes[error.code], message: inErrdefsWords(error), details: [] };
   return Response.encode({ status, payload: none }).finish();
 }
 

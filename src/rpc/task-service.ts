@@ -12,9 +12,7 @@ import { change, type Method, question, wait } from "./method.js";
 export interface TaskServiceOptions {
   readonly registry: Registry;
   readonly corePid: number;
-  /** Shutdown was asked for and no container is left: delivers what can be delivered. */
-  prepareEnd(): Promise<void>;
-  /** The answer to that Shutdown was given. */
+  /** Shutdown was asked for, no container is left, and the answer was given: the core then waits for the outbox. */
   end(): void;
 }
 
@@ -35,7 +33,7 @@ const empty = () => ({});
 const onlyPid = (pid: number) => ({ pid });
 
 /** containerd.task.v2.Task and v3.Task, which are the same but for the package. */
-export function taskService({ registry, corePid, prepareEnd, end }: TaskServiceOptions): ReadonlyMap<string, Method> {
+export function taskService({ registry, corePid, end }: TaskServiceOptions): ReadonlyMap<string, Method> {
   const { methods } = TaskDefinition;
   const { world } = registry;
   return new Map([
@@ -120,10 +118,7 @@ export function taskService({ registry, corePid, prepareEnd, end }: TaskServiceO
     })),
     question(
       methods.shutdown,
-      async () => {
-        if (registry.empty) await prepareEnd();
-        return {};
-      },
+      () => ({}),
       () => {
         if (registry.empty) end();
       },

@@ -40,17 +40,21 @@ const fixtures = join(bed.top, "test/e2e/fixtures");
 const largeOutput = 64 * 1024;
 
 class Player {
+  readonly containerd: Namespace;
+  readonly runtime: string;
+  readonly id: string;
+  readonly dir: string;
   readonly steps: SeenStep[] = [];
   readonly broken: string[] = [];
   #image = "";
   readonly #background = new Map<string, { step: CtrStep; running: RunningCommand }>();
 
-  constructor(
-    readonly containerd: Namespace,
-    readonly runtime: string,
-    readonly id: string,
-    readonly dir: string,
-  ) {}
+  constructor(containerd: Namespace, runtime: string, id: string, dir: string) {
+    this.containerd = containerd;
+    this.runtime = runtime;
+    this.id = id;
+    this.dir = dir;
+  }
 
   #fill(text: string): string {
     const cgroup = `/${this.containerd.namespace}/${this.id}`;

@@ -77,7 +77,7 @@ describe("a client that learns everything through reflection", () => {
     await expect(call("Checkpoint", { id: "c1", path: shim.dir })).rejects.toMatchObject({ code: 12 });
     await expect(call("Kill", { id: "nobody", signal: 9 })).rejects.toMatchObject({
       code: 5,
-      details: "container not created",
+      details: "container not created: not found",
     });
     expect(await call("Kill", { id: "c1", signal: 0 })).toEqual({});
 

@@ -23,8 +23,9 @@ const rules: Readonly<Record<string, Layer>> = {
   oom: { layers: ["task", "base", "gen"], outside: true },
   rpc: { layers: ["task", "base", "gen"], outside: true },
   client: { layers: ["gen", "base"], outside: true },
-  // The messages are what the client hands to the verbs; `doctor` sees the host's cgroups as the daemon would.
-  cli: { layers: ["client", "base", "gen", "host/cgroup/detect"], outside: true },
+  // The messages are what the client hands to the verbs; `doctor` sees the host's cgroups as the daemon would, and `oom` reads
+  // reports whose shim is gone.
+  cli: { layers: ["client", "base", "gen", "host/cgroup/detect", "oom/report-json"], outside: true },
   monitor: { layers: ["client", "base"], outside: true },
   daemon: { layers: "all", outside: true },
   main: { layers: ["cli"], outside: true },

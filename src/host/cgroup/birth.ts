@@ -74,9 +74,17 @@ function delegated(placement: Placement, needed: ReadonlySet<string>): { ops: Op
   return { ops, placement: { ...placement, places } };
 }
 
+// Beside v1 the unified tree has what no v1 hierarchy took, mostly nothing that a container wants.
+function neededPlaces(all: Placement, writes: readonly PlannedWrite[]): Placement {
+  const needed = ({ version, directory, controllers }: Place): boolean =>
+    version === 1 || controllers.includes("memory") || writes.some(({ path }) => path.startsWith(`${directory}/`));
+  return all.mode === "hybrid" ? { ...all, places: all.places.filter(needed) } : all;
+}
+
 export function planCgroupBirth(wanted: Placement, resources: Resources, context: ResourceContext): CgroupBirth {
   const writes = [...resourceWrites(wanted, resources, context), ...devices(wanted, resources, context)];
-  const { ops, placement } = delegated(wanted, new Set(writes.map(({ controller }) => controller)));
+  const controllers = new Set(writes.map(({ controller }) => controller));
+  const { ops, placement } = delegated(neededPlaces(wanted, writes), controllers);
   return {
     script: [
       ...placement.places.flatMap((place) => makeDirectory(place, placement, context)),

@@ -1,4 +1,4 @@
-import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { VigilError } from "../../base/errors.js";
 import { abiVersion, headerBytes, recordMax } from "./records.js";
 
@@ -15,23 +15,19 @@ export interface ChannelEvents {
 
 /** Whole records in and out over the stream socket. */
 export class Channel {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #events: ChannelEvents;
   #rest: Buffer = Buffer.alloc(0);
   /** Bytes of the record under way that are still missing; chunks are joined only once they are all there. */
   #pieces: Buffer[] = [];
   #missing = 0;
 
-  constructor(socket: Socket, events: ChannelEvents) {
+  constructor(socket: Duplex, events: ChannelEvents) {
     this.#socket = socket;
     this.#events = events;
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     socket.on("end", () => events.end(undefined));
     socket.on("error", (error) => events.end(error));
-  }
-
-  static onDescriptor(fd: number, events: ChannelEvents): Channel {
-    return new Channel(new Socket({ fd, readable: true, writable: true }), events);
   }
 
   send(type: number, epoch: number, payload: Uint8Array): void {

@@ -8,11 +8,13 @@ import type { Birth } from "../core/birth.js";
 import {
   bringUpLoopback,
   consoleTerminal,
+  cwd,
   domainname,
   encodeOps,
   hostname,
   mask,
   type Op,
+  optional,
   pivot,
   readonlyPath,
   readonlyRoot,
@@ -126,7 +128,8 @@ function childOps(
     ...planSysctls(linux.sysctl, namespaces),
     ...absolutePaths(linux.readonlyPaths, "readonlyPaths").map(readonlyPath),
     ...absolutePaths(linux.maskedPaths, "maskedPaths").map(mask),
-    ...(spec.root.readonly ? [readonlyRoot()] : []),
+    // A missing working directory is made while it still can be.
+    ...(spec.root.readonly ? [optional(cwd(process.cwd)), readonlyRoot()] : []),
     ...planProcess(process, { path: processPath, keyring, seccomp, lastCapability, waits: true, warn }),
   ];
 }

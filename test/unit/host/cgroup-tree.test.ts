@@ -163,6 +163,17 @@ describe("v1", () => {
     expect(() => birth(v1("memory"))).toThrow("the devices cgroup hierarchy is not mounted");
   });
 
+  test("on a hybrid host the unified tree is used for what only it has, and only if that is wanted", () => {
+    const legacy = v1("memory", "devices");
+    const beside = { version: 2 as const, mountPoint: join(root, "unified"), directory: join(root, "unified/ns/c1") };
+    const places = [...legacy.places, { ...beside, controllers: ["hugetlb"], options: "" }];
+    const hybrid: Placement = { ...legacy, mode: "hybrid", places };
+    expect(birth(hybrid).cgroup.directories).toHaveLength(2);
+    const { script, cgroup } = birth(hybrid, { hugepageLimits: [{ pageSize: "2MB", limit: 0 }] });
+    expect(all(cgroup.directories).at(-1)).toBe("/unified/ns/c1");
+    expect(script).toContain('WRITE "/unified/ns/c1/hugetlb.2MB.max" "0"');
+  });
+
   test("unified is for v2", () => {
     expect(() => birth(v1("memory", "devices"), { unified: { "memory.high": "1" } })).toThrow(
       "r.unified: this host has no cgroup v2",
