@@ -59,8 +59,8 @@ echo "   \$ vigil oom show $name"
 "$vigil" oom show "$name"
 
 [ "$status" -eq 137 ] || fail "the container ended with $status, not with 137 (SIGKILL)"
-order=$(grep -o -E ' (start|oom|exit) ' "$events" | tr -d '\n')
-[ "$order" = " start  oom  exit " ] || fail "the events came as '$order', not as start, oom, exit"
+order=$(sed -n "s|.* vigil/$name \([a-z-]*\).*|\1|p" "$events" | xargs)
+[ "$order" = "create start oom exit" ] || fail "the events came as '$order', not as create, start, oom, exit"
 "$vigil" oom show --json "$name" >"$work/report"
 grep -q '"cause":"own limit"' "$work/report" || fail "the report does not name the container's own limit"
 grep -q '"name":"tail"' "$work/report" || echo "(the kernel log cannot be read here, so the report does not name the process)"

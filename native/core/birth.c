@@ -272,10 +272,12 @@ static struct vg_process *process_new(struct vg_core *core, struct vg_container 
         p->helper.message = birth_message;
         p->helper.eof = birth_eof;
         p->drain = (struct vg_timer){.fired = vg_process_drain_fired, .owner = p};
-        if (*exec)
+        if (*exec) {
                 TAILQ_INSERT_TAIL(&c->execs, p, link);
-        else
+                c->n_execs++;
+        } else {
                 c->init = p;
+        }
         return p;
 }
 
@@ -310,8 +312,10 @@ static int prepare(struct vg_core *core, struct vg_birth *birth, struct vg_proce
         struct vg_container *c = vg_container_find(core, birth->container);
         if (*birth->exec ? !c : !!c)
                 return c ? -EEXIST : -ENOENT;
-        if (*birth->exec && (!c->init || c->init->state == VG_PROCESS_EXITED || c->init->pid == 0))
+        if (*birth->exec && (!c->created || c->init->state == VG_PROCESS_EXITED))
                 return -ESRCH;
+        if (*birth->exec && c->n_execs >= VG_EXECS_MAX)
+                return -EAGAIN;
         if (*birth->exec && vg_process_find(core, birth->container, birth->exec))
                 return -EEXIST;
         int r = *birth->exec ? 0 : container_new(core, birth, &c);

@@ -44,10 +44,12 @@ void vg_process_free(struct vg_process *p) {
         vg_pump_free(p->pump);
         close_streams(&p->fds);
         vg_closep(&p->pidfd);
-        if (p->container && *p->exec)
+        if (*p->exec) {
                 TAILQ_REMOVE(&p->container->execs, p, link);
-        else if (p->container)
+                p->container->n_execs--;
+        } else {
                 p->container->init = NULL;
+        }
         free(p->exec);
         free(p);
 }

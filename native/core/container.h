@@ -58,6 +58,7 @@ struct vg_container {
         char *id;
         struct vg_process *init; /* NULL only while it is made */
         TAILQ_HEAD(, vg_process) execs;
+        size_t n_execs;
         struct vg_oom_watch *watch;
         struct vg_teardown_file teardown;
         bool created;                          /* CREATED is a fact */
@@ -71,6 +72,7 @@ struct vg_containers {
         struct vg_map seen; /* ids of every birth, as long as they are registered (shutdown.c) */
 };
 
+/* Of one container, the finished that nobody has forgotten included; beyond it a birth gets -EAGAIN. */
 #define VG_EXECS_MAX 4096
 
 struct vg_container *vg_container_find(struct vg_core *core, const char *id);

@@ -74,6 +74,11 @@ void vg_process_drained(void *owner) {
                 vg_timer_set(p->core->loop, &p->drain, 0);
 }
 
+static void end_drain(struct vg_process *p) {
+        if (p->draining)
+                done(p->core, TAKE_PTR(p->draining), -ECANCELED);
+}
+
 int vg_container_drain(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r) {
         _cleanup_address_ struct address a = get_address(r);
         uint32_t timeout_ms = vg_get_u32(r);
@@ -82,8 +87,7 @@ int vg_container_drain(struct vg_core *core, struct vg_kept *kept, struct vg_rea
         struct vg_process *p = vg_process_find(core, a.container, a.exec);
         if (!p)
                 return done(core, kept, -ENOENT);
-        if (p->draining)
-                return done(core, kept, -EALREADY);
+        end_drain(p); /* an earlier one has lost whoever waited for it */
         if (!p->pump)
                 return done(core, kept, 0);
         p->draining = kept;
@@ -94,11 +98,6 @@ int vg_container_drain(struct vg_core *core, struct vg_kept *kept, struct vg_rea
 /* A helper that has let its child go may outlive it by a moment; it is then reaped like any orphan. */
 static bool is_alive(const struct vg_process *p) {
         return p->state != VG_PROCESS_EXITED || p->born;
-}
-
-static void end_drain(struct vg_process *p) {
-        if (p->draining)
-                done(p->core, TAKE_PTR(p->draining), -ECANCELED);
 }
 
 static int forget(struct vg_core *core, const struct address *a) {

@@ -62,6 +62,8 @@ bool vg_handoffs_feed(struct vg_core *core, int fds_socket) {
                 /* ETOOMANYREFS: too many descriptors in flight (unix(7)); both pass when the daemon has taken some. */
                 if (r == -EAGAIN || r == -ETOOMANYREFS)
                         return true;
+                if (r == -EPIPE || r == -ECONNRESET || r == -ECONNREFUSED) /* the daemon has died: for the next one */
+                        return false;
                 handoff_drop(core);
                 if (r < 0)
                         continue;

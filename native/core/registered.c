@@ -64,21 +64,36 @@ static bool is_of_group(FILE *f, const char *group) {
         return false;
 }
 
-static bool may_come(struct vg_core *core, const char *id) {
+static bool may_come(struct vg_core *core, const char *id, bool *ret_any) {
         _cleanup_fclose_ FILE *f = open_registration(core, id);
         struct stat st;
-        if (!f || !is_of_group(f, core->config.group) || vg_container_was_seen(core, id) || fstat(fileno(f), &st) < 0)
+        if (!f || !is_of_group(f, core->config.group))
+                return false;
+        *ret_any = true;
+        if (vg_container_was_seen(core, id) || fstat(fileno(f), &st) < 0)
                 return false;
         uint64_t since = (uint64_t)st.st_mtim.tv_sec * 1000 + (uint64_t)st.st_mtim.tv_nsec / 1000000;
         return vg_now_real() / VG_MS < since + VG_SHUTDOWN_REGISTERED_MS;
 }
 
-bool vg_registered_but_unseen(struct vg_core *core) {
+static void look_through(struct vg_core *core, bool *ret_may_come, bool *ret_any) {
         _cleanup_closedir_ DIR *d = opendir(core->config.cores);
+        *ret_may_come = *ret_any = false;
         for (struct dirent *entry; d && (entry = readdir(d));)
-                if (entry->d_name[0] != '.' && may_come(core, entry->d_name))
-                        return true;
-        return false;
+                if (entry->d_name[0] != '.' && may_come(core, entry->d_name, ret_any))
+                        *ret_may_come = true;
+}
+
+bool vg_registered_but_unseen(struct vg_core *core) {
+        bool may_come, any;
+        look_through(core, &may_come, &any);
+        return may_come;
+}
+
+bool vg_registered_any(struct vg_core *core) {
+        bool may_come, any;
+        look_through(core, &may_come, &any);
+        return any;
 }
 
 void vg_registered_done(struct vg_core *core) {

@@ -8,6 +8,8 @@ struct vg_core;
 
 /* True while one may still come. To be asked under the group's lock. */
 bool vg_registered_but_unseen(struct vg_core *core);
+/* True while any container of the group is registered, come or not. */
+bool vg_registered_any(struct vg_core *core);
 void vg_registered_done(struct vg_core *core);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/core.h"
@@ -48,6 +49,17 @@ static int settle_descriptors(void) {
                 if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 && fd == VG_FD_LISTENER)
                         return -errno;
         return 0;
+}
+
+/* A full FIFO must not stop us. A terminal keeps its mode: it is other people's, too. */
+static int open_log(void) {
+        struct stat st;
+        int flags = fcntl(VG_FD_LOG, F_GETFL);
+        if (flags < 0 || fstat(VG_FD_LOG, &st) < 0)
+                return -1;
+        if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
+                fcntl(VG_FD_LOG, F_SETFL, flags | O_NONBLOCK);
+        return VG_FD_LOG;
 }
 
 static int write_entry(const struct vg_core *core) {
@@ -140,7 +152,7 @@ int vg_core_main(int argc, char **argv) {
                 fprintf(stderr, "vigil-core: %s: %s\n", error, strerror(-r));
                 return EXIT_FAILURE;
         }
-        core.log = (struct vg_log){.fd = fcntl(VG_FD_LOG, F_GETFL) < 0 ? -1 : VG_FD_LOG, .debug = core.config.debug};
+        core.log = (struct vg_log){.fd = open_log(), .debug = core.config.debug};
         /* Orphans of containers come to us. Not dumpable: /proc/PID of this process opens to nobody whom it did not let in. */
         if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || (geteuid() == 0 && prctl(PR_SET_DUMPABLE, 0) < 0))
                 vg_log(&core.log, VG_LOG_WARNING, "prctl", "error", strerror(errno), NULL);

@@ -58,11 +58,21 @@ static void leaving(struct vg_core *core) {
                 end(core);
 }
 
-static void remove_entry(const struct vg_core *core) {
+/* What is still in use by somebody else is not empty and stays. */
+static void remove_entry(struct vg_core *core, bool locked) {
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%s/core", core->config.own);
         unlink(path);
-        rmdir(core->config.own); /* the registration is in it until `delete` */
+        rmdir(core->config.own);
+        if (!locked || vg_registered_any(core))
+                return;
+        /* Nobody will come to delete the last container of the group: it never had one, or all are gone. */
+        snprintf(path, sizeof path, "%s/%s.lock", core->config.cores, core->config.group);
+        unlink(path);
+        for (int up = 0; up < 2; up++) {
+                *strrchr(path, '/') = 0;
+                rmdir(path);
+        }
 }
 
 static void try_leave(struct vg_core *core) {
@@ -89,7 +99,7 @@ static void try_leave(struct vg_core *core) {
                 return;
         }
         vg_listener_close(core);
-        remove_entry(core);
+        remove_entry(core, r == 0);
         s->state = VG_SHUTDOWN_LEAVING;
         vg_timer_cancel(&s->idle);
         set_timer(core, VG_SHUTDOWN_LEAVE_MS);
@@ -114,10 +124,10 @@ static void timer_fired(struct vg_timer *timer) {
 }
 
 void vg_shutdown_ask(struct vg_core *core) {
-        if (core->shutdown.state != VG_SHUTDOWN_NONE)
-                return;
-        core->shutdown.state = VG_SHUTDOWN_ASKED;
-        try_leave(core);
+        if (core->shutdown.state == VG_SHUTDOWN_NONE)
+                core->shutdown.state = VG_SHUTDOWN_ASKED;
+        if (core->shutdown.state == VG_SHUTDOWN_ASKED)
+                try_leave(core);
 }
 
 static void idle_fired(struct vg_timer *timer) {

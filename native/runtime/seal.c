@@ -5,7 +5,9 @@
 #include <linux/mount.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -65,8 +67,13 @@ static int copy_sealed(int *ret_fd) {
 int vg_seal_self(char **argv) {
         bool second = getenv(MARK) != NULL;
         (void)unsetenv(MARK);
-        if (is_sealed())
+        if (is_sealed()) {
+                /* execveat(2) by descriptor leaves the descriptor's number as the name. */
+                const char *slash = argv[0] ? strrchr(argv[0], '/') : NULL;
+                if (second && argv[0])
+                        (void)prctl(PR_SET_NAME, slash ? slash + 1 : argv[0]);
                 return 0;
+        }
         if (second)
                 return -ELOOP;
         _cleanup_close_ int fd = -1;

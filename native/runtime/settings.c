@@ -88,6 +88,8 @@ int vg_child_new_keyring(struct vg_child *c, const struct vg_op_args *a, struct 
 int vg_child_umask(struct vg_child *c, const struct vg_op_args *a, struct vg_failure *f) {
         (void)f;
         c->umask = (mode_t)(a->at[0].number & 0777);
+        if (c->umask_settled)
+                umask(c->umask);
         return 0;
 }
 

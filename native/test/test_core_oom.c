@@ -150,7 +150,7 @@ static void execs_in_a_storm(void) {
 static void a_birth(void) {
         struct bed bed;
         struct bed_daemon d;
-        make_cgroup("16K");
+        make_cgroup("0");
         bed_start_ready(&bed, &d);
         bed_give_birth(&d, "t:1", (struct bed_birth){
                 .container = "c", .exec = "", .script = "exit 0", .teardown = "", .cgroup = cgroup});

@@ -194,8 +194,9 @@ static void seccomp(struct bed *bed) {
         vg_put_bytes(&p.ops, filter, sizeof filter);
         vg_put_u32(&p.ops, SECCOMP_FILTER_FLAG_LOG);
         op_end(&p.ops, slot);
-        run_shell(bed, &p, "grep ^Seccomp: /proc/self/status; mkdir /tmp/x 2>&1 || true", &b);
-        CHECK_HAS(b.output, "Seccomp:\t2\n");
+        OP(&p.ops, VG_OP_UMASK, 0, "4", 077);
+        run_shell(bed, &p, "umask; grep ^Seccomp: /proc/self/status; mkdir /tmp/x 2>&1 || true", &b);
+        CHECK_HAS(b.output, "0077\nSeccomp:\t2\n");
         CHECK_HAS(b.output, "No anode");
 }
 

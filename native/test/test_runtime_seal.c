@@ -10,7 +10,9 @@ static int victim(char **argv) {
                 return 10;
         if (getenv("VIGIL_SEALED") || strcmp(argv[1], "victim") != 0)
                 return 11;
-        char go;
+        char go, name[32] = "";
+        if (prctl(PR_GET_NAME, name) < 0 || strcmp(name, "program") != 0)
+                return 14;
         return read(0, &go, 1) == 1 ? 0 : 12;
 }
 

@@ -2,6 +2,7 @@ import { Socket } from "node:net";
 import { basename } from "node:path";
 import { systemClock } from "../base/clock.js";
 import type { Log } from "../base/log.js";
+import { Scope } from "../base/scope.js";
 import { forwardOverGrpc } from "../events/forward-grpc.js";
 import { forwardOverTtrpc } from "../events/forward-ttrpc.js";
 import { EventHistory } from "../events/history.js";
@@ -40,13 +41,15 @@ const keptEvents = 1_000;
 /** The composition root: who exists and who knows whom. `core` is called from here on, `hello` comes first from it. */
 export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirectory, log }: DaemonOptions): Daemon {
   const clock = systemClock;
+  const scope = new Scope("daemon");
   const { namespace, bootId, corePid, stateDirectory } = hello;
 
   const history = new EventHistory({ capacity: keptEvents });
   const reports = new OomHistory({ stateDirectory, namespace, log });
   const forwarder = forwarderTo(hello);
   const publisher =
-    forwarder && new Publisher({ forwarder, clock, log, delivered: (sequence) => outbox.delivered(sequence) });
+    forwarder &&
+    scope.own(new Publisher({ forwarder, clock, log, delivered: (sequence) => outbox.delivered(sequence) }));
   const outbox: Outbox = new Outbox({
     core,
     namespace,
@@ -92,7 +95,7 @@ export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirector
       import("./public-services.js"),
     ]);
     const services = publicServices({ tasks, hello, history, registry, reports, outbox });
-    return createGrpcServer({ services, changes, core: commits, clock, log });
+    return scope.own(await createGrpcServer({ services, changes, core: commits, clock, log }));
   };
   const serveGrpc = async (tag: bigint): Promise<void> => {
     try {
@@ -135,10 +138,7 @@ export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirector
       void drained.then(() => registry.empty && core.shutdown());
     },
     batch: () => registry.flush(),
-    async close() {
-      publisher?.close();
-      await (await grpc)?.close();
-    },
+    close: () => scope.close(),
   };
 }
 

@@ -23,7 +23,9 @@ export async function carryOut<Result>(
   }
   let change: RequestChange;
   try {
-    const { result, ...changed } = await work();
+    const made = work();
+    // What needs no step is committed within this turn: a fact that comes next must find it done.
+    const { result, ...changed } = made instanceof Promise ? await made : made;
     change = { ...changed, reply: call.answer(result) };
   } catch (error) {
     change = { reply: call.refuse(VigilError.from(error)) };

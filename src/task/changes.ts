@@ -28,9 +28,7 @@ export class Changes {
   #after: (() => void)[] = [];
   /** The name of the gathered commit: the last fact that it covers. */
   #lastFact = 0n;
-  /**
-   * Facts and requests of an earlier daemon are still coming: nothing is committed, nothing concluded from what has not come.
-   */
+  /** Requests that an earlier daemon began are still coming: nothing is concluded from what has not come. */
   restoring = true;
 
   constructor(journal: Journal, ledger: FactLedger, bootId: string) {
@@ -64,7 +62,6 @@ export class Changes {
 
   /** Commits what facts have changed. `finishedKey` names steps of theirs that are over. */
   flush(finishedKey?: string): void {
-    if (this.restoring) return;
     const factsThrough = this.#ledger.through();
     if (this.#dirty.size === 0 && this.#announcements.length === 0 && factsThrough === 0n && !finishedKey) return;
     const after = this.#after;

@@ -38,6 +38,8 @@ export class Container {
   /** Facts up to this one are in this state: a replay of them is skipped. */
   lastFact: bigint;
   leaving: Leaving | undefined;
+  /** A Delete is under way: nothing new may begin in it. */
+  ending = false;
 
   constructor(state: ContainerState) {
     this.id = state.id;

@@ -48,7 +48,7 @@ function permitExec(container: Container, action: "exec" | "start"): void {
   if (action === "start" && (container.leaving || status === "stopped")) {
     throw new VigilError("failed_precondition", `container ${container.id} init process is not running`);
   }
-  permit("exec", container.leaving ? "stopped" : status);
+  permit("exec", container.ending ? "deleted" : container.leaving ? "stopped" : status);
 }
 
 /** Bytes of process objects that wait for their Start: a container's whole state is one record (16 MiB, VG_RECORD_MAX). */
@@ -121,9 +121,14 @@ export function deleteInit(
       call,
       () => permit("delete", init.status),
       async () => {
-        // Nothing was written before the start, and the end of a living init's output would never come.
-        if (init.exit) await drain(world, container, init, call.key);
-        await world.runtime.remove(`${call.key}/remove`, container.ref);
+        container.ending = true;
+        try {
+          // Nothing was written before the start, and the end of a living init's output would never come.
+          if (init.exit) await drain(world, container, init, call.key);
+          await world.runtime.remove(`${call.key}/remove`, container.ref);
+        } finally {
+          container.ending = false;
+        }
         announceLeaving(world, container, { force: true });
         world.changes.flush();
         init.step("delete");

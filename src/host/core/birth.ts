@@ -22,7 +22,12 @@ export interface Birth {
   readonly streams: readonly [StreamSpec, StreamSpec, StreamSpec];
   readonly logger: { readonly argv: readonly string[]; readonly env: readonly string[]; readonly mustReady: boolean };
   readonly script: Ops;
-  readonly watch: { readonly version: 0 | 1 | 2; readonly cgroup: string; readonly held: readonly string[]; readonly snapshot: readonly string[] };
+  readonly watch: {
+    readonly version: 0 | 1 | 2;
+    readonly cgroup: string;
+    readonly held: readonly string[];
+    readonly snapshot: readonly string[];
+  };
   readonly cloneFlags: bigint;
   readonly joins: readonly { readonly flag: bigint; readonly path: string }[];
   readonly initNamespaces: bigint;

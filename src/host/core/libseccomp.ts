@@ -12,9 +12,14 @@ export interface SyscallCondition {
 
 /** A filter being made. Failures are negative error numbers, as the library returns them. */
 export interface SeccompBuilder {
-  addArchitecture(name: string): boolean;
+  /** This machine's own, which every filter covers. */
+  readonly native: number;
+  /** The architecture's token, which for most is the kernel's AUDIT_ARCH number; undefined for a name that the library lacks. */
+  addArchitecture(name: string): number | undefined;
   /** The number of a system call on this machine, negative for one it has not; undefined for a name that the library lacks. */
   resolve(syscall: string): number | undefined;
+  /** The same on one of the filter's architectures. */
+  resolveOn(architecture: number, syscall: string): number | undefined;
   addRule(action: number, syscall: number, conditions: readonly SyscallCondition[]): number;
   /** struct sock_filter array. */
   program(): Uint8Array;
@@ -33,7 +38,9 @@ interface Library {
   readonly release: Call;
   readonly archAdd: Call;
   readonly archResolveName: Call;
+  readonly archNative: Call;
   readonly syscallResolveName: Call;
+  readonly syscallResolveNameArch: Call;
   readonly ruleAddArray: Call;
   readonly exportBpf: Call;
   readonly memfdCreate: Call;
@@ -52,6 +59,8 @@ async function load(): Promise<Library> {
       release: seccomp.func("void seccomp_release(void *)"),
       archAdd: seccomp.func("int seccomp_arch_add(void *, uint32_t)"),
       archResolveName: seccomp.func("uint32_t seccomp_arch_resolve_name(const char *)"),
+      archNative: seccomp.func("uint32_t seccomp_arch_native()"),
+      syscallResolveNameArch: seccomp.func("int seccomp_syscall_resolve_name_arch(uint32_t, const char *)"),
       syscallResolveName: seccomp.func("int seccomp_syscall_resolve_name(const char *)"),
       ruleAddArray: seccomp.func("int seccomp_rule_add_array(void *, uint32_t, int, unsigned int, const void *)"),
       exportBpf: seccomp.func("int seccomp_export_bpf(void *, int)"),
@@ -96,17 +105,17 @@ export async function openSeccompBuilder(defaultAction: number): Promise<Seccomp
   const calls = await library;
   const filter = calls.init(defaultAction);
   if (!filter) throw new VigilError("internal", "linux.seccomp: libseccomp refuses the default action");
+  const known = (number: unknown): number | undefined => (number === unknownSyscall ? undefined : (number as number));
   return {
+    native: calls.archNative() as number,
     addArchitecture(name) {
       const token = calls.archResolveName(name) as number;
-      if (token === 0) return false;
+      if (token === 0) return undefined;
       const status = calls.archAdd(filter, token) as number;
-      return status === 0 || status === alreadyThere;
+      return status === 0 || status === alreadyThere ? token : undefined;
     },
-    resolve(syscall) {
-      const number = calls.syscallResolveName(syscall) as number;
-      return number === unknownSyscall ? undefined : number;
-    },
+    resolve: (syscall) => known(calls.syscallResolveName(syscall)),
+    resolveOn: (architecture, syscall) => known(calls.syscallResolveNameArch(architecture, syscall)),
     addRule: (action, syscall, conditions) =>
       calls.ruleAddArray(filter, action, syscall, conditions.length, encodeConditions(conditions)) as number,
     program: () => exportProgram(calls, filter),

@@ -52,7 +52,8 @@ export function runtimeFailure(step: RuntimeStep, thrown: unknown, ops: readonly
   }
   const op = ops[thrown.op];
   const program = programSteps.has(op?.name) || thrown.message.startsWith("exec: ");
-  const code = program ? "invalid_argument" : (codes.get(thrown.errno) ?? "unknown");
+  // What is wrong with a program the stock shim answers as Unknown, too.
+  const code = program ? "unknown" : (codes.get(thrown.errno) ?? "unknown");
   const hint = op?.hint ? ` (${op.hint})` : "";
   const where = program ? "unable to start container process: " : "";
   return new VigilError(code, `${begin}${where}${thrown.message}${hint}`, { cause: thrown });

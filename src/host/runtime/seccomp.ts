@@ -2,6 +2,7 @@ import { VigilError } from "../../base/errors.js";
 import { openSeccompBuilder, type SeccompBuilder, type SyscallCondition } from "../core/libseccomp.js";
 import { refuse } from "../oci/check.js";
 import type { SeccompSpec } from "../oci/spec.js";
+import { unknownCallsPrologue } from "./seccomp-prologue.js";
 
 export interface SeccompFilter {
   /** struct sock_filter array. */
@@ -12,6 +13,7 @@ export interface SeccompFilter {
 
 const path = "config.json: linux.seccomp";
 const operationNotPermitted = 1; // EPERM
+const ENOSYS = 38;
 const maximumErrno = 0xfff;
 
 /** seccomp.h: actions, of which two carry a number. */
@@ -94,6 +96,27 @@ function addRule(builder: SeccompBuilder, rule: Rule, defaultAction: number, at:
   }
 }
 
+// What a profile allows by itself stays allowed for newer calls, and a tracer knows how to say ENOSYS.
+const permissive: ReadonlySet<string> = new Set(["SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE"]);
+
+function needsPrologue({ defaultAction, defaultErrnoRet }: SeccompSpec): boolean {
+  return !permissive.has(defaultAction) && defaultErrnoRet !== ENOSYS;
+}
+
+/** The highest call number that the profile speaks of, by architecture. */
+function lastCalls(builder: SeccompBuilder, spec: SeccompSpec, architectures: Iterable<number>): Map<number, number> {
+  const names = new Set(spec.syscalls.flatMap((rule) => rule.names));
+  const last = new Map<number, number>();
+  for (const architecture of architectures) {
+    const numbers = [...names].map((name) => builder.resolveOn(architecture, name) ?? -1);
+    last.set(
+      architecture,
+      numbers.reduce((high, number) => Math.max(high, number), -1),
+    );
+  }
+  return last;
+}
+
 /** linux.seccomp as a program for the kernel. */
 export async function compileSeccomp(spec: SeccompSpec): Promise<SeccompFilter> {
   if (spec.listenerPath !== "") throw new VigilError("unimplemented", `${path}.listenerPath: not implemented`);
@@ -101,14 +124,18 @@ export async function compileSeccomp(spec: SeccompSpec): Promise<SeccompFilter> 
   const defaultAction = actionCode(spec.defaultAction, spec.defaultErrnoRet, `${path}.defaultAction`);
   const builder = await openSeccompBuilder(defaultAction);
   try {
+    const architectures = new Set([builder.native]);
     spec.architectures.forEach((architecture, index) => {
-      const known = builder.addArchitecture(architecture.replace(/^SCMP_ARCH_/, "").toLowerCase());
-      if (!known) refuse(`${path}.architectures[${index}]`, `${JSON.stringify(architecture)} is not known here`);
+      const token = builder.addArchitecture(architecture.replace(/^SCMP_ARCH_/, "").toLowerCase());
+      const at = `${path}.architectures[${index}]`;
+      architectures.add(token ?? refuse(at, `${JSON.stringify(architecture)} is not known here`));
     });
     spec.syscalls.forEach((rule, index) => {
       addRule(builder, rule, defaultAction, `${path}.syscalls[${index}]`);
     });
-    return { program: builder.program(), flags };
+    const program = builder.program();
+    if (!needsPrologue(spec)) return { program, flags };
+    return { program: Buffer.concat([unknownCallsPrologue(lastCalls(builder, spec, architectures)), program]), flags };
   } finally {
     builder.release();
   }

@@ -118,6 +118,12 @@ export const configuring: readonly Scenario[] = [
   },
   {
     name: "mounts as the container sees them",
+    allowed: [
+      {
+        field: /step 1 stdout/,
+        reason: "masking file systems hold one inode, as runc 1.4 makes them; Debian's runc is older",
+      },
+    ],
     steps: [sh(["--rm"], "cat /proc/mounts", { out: /^proc \/proc proc/m })],
   },
   {
@@ -162,6 +168,7 @@ export const configuring: readonly Scenario[] = [
   },
   {
     name: "missing root",
+    allowed: [{ field: /stderr/, reason: "InvalidArgument names what is wrong; the stock shim says Unknown" }],
     steps: [
       { ctr: ["run", "--rm", "--rootfs", "$BASE/nosuch", "$ID", "/bin/true"], code: 1, errors: "kind" },
       task("ls", [], { out: /^TASK PID STATUS$/ }),

@@ -75,8 +75,9 @@ export const running: readonly Scenario[] = [
   },
   {
     name: "large output through a terminal",
+    allowed: [{ field: /step 1 stdout/, reason: "the stock shim may lose the end of a terminal's output" }],
     steps: [
-      run(["--rm", "-t"], ["/bin/seq", "1", "300000"], { terminal: { rows: 24, columns: 80 }, out: /^\d{7} bytes/ }),
+      run(["--rm", "-t"], ["/bin/seq", "1", "300000"], { terminal: { rows: 24, columns: 80 }, out: /^2\d{6} bytes/ }),
     ],
   },
   {

@@ -17,10 +17,15 @@ const ALLOW = 0x7fff0000;
 const errno = (number: number) => 0x00050000 | number;
 
 /** seccomp(2): the program sees struct seccomp_data {nr, arch, instruction_pointer, args[6]}. linux/bpf_common.h */
-function run(program: Uint8Array, call: number, args: readonly bigint[] = []): number {
+function run(
+  program: Uint8Array,
+  call: number,
+  args: readonly bigint[] = [],
+  architecture = auditArch[machine],
+): number {
   const data = Buffer.alloc(64);
   data.writeInt32LE(call, 0);
-  data.writeUInt32LE(auditArch[machine], 4);
+  data.writeUInt32LE(architecture, 4);
   for (const [index, arg] of args.entries()) data.writeBigUInt64LE(arg, 16 + 8 * index);
   const code = Buffer.from(program);
   let a = 0;
@@ -69,11 +74,32 @@ describe.skipIf(skipWithoutLibrary("libseccomp.so.2"))("with libseccomp", () => 
     test("forbids what changes the host", () => {
       expect(run(program, calls.kexec_load)).toBe(errno(1));
     });
+    test("a call newer than the profile is unknown, not forbidden: C libraries then use an older one", () => {
+      expect(run(program, 100_000)).toBe(errno(38));
+    });
+    test.runIf(machine === "x64")("so it is for the other ways into the same kernel", () => {
+      const i386 = 0x40000003;
+      const x32Bit = 0x40000000;
+      expect(run(program, 20, [], i386)).toBe(ALLOW); // getpid
+      expect(run(program, 5_000, [], i386)).toBe(errno(38));
+      expect(run(program, x32Bit + 39)).toBe(ALLOW);
+      expect(run(program, x32Bit + 5_000)).toBe(errno(38));
+    });
     test("looks at arguments: one of several personalities", () => {
       expect(run(program, calls.personality, [0n])).toBe(ALLOW);
       expect(run(program, calls.personality, [8n])).toBe(ALLOW);
       expect(run(program, calls.personality, [1n])).toBe(errno(1));
     });
+  });
+
+  test("where calls are allowed unless named, newer ones are too; where ENOSYS is the answer there is nothing to add", async () => {
+    const rule = { names: ["kexec_load"], action: "SCMP_ACT_ERRNO" };
+    const open = await compile({ defaultAction: "SCMP_ACT_ALLOW", syscalls: [rule] });
+    expect(run(open.program, 100_000)).toBe(ALLOW);
+    const plain = { defaultAction: "SCMP_ACT_ERRNO", syscalls: [{ names: ["read"], action: "SCMP_ACT_ALLOW" }] };
+    const short = await compile({ ...plain, defaultErrnoRet: 38 });
+    const long = await compile({ ...plain, defaultErrnoRet: 1 });
+    expect(long.program.length).toBe(short.program.length + 5 * 8);
   });
 
   test("error numbers, conditions, masks, and names that nobody knows", async () => {
