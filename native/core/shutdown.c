@@ -54,7 +54,8 @@ static void end(struct vg_core *core) {
 }
 
 static void leaving(struct vg_core *core) {
-        if (TAILQ_EMPTY(&core->store.outbox) && !vg_connections_flushing(core))
+        bool delivered = TAILQ_EMPTY(&core->store.outbox) && !vg_connections_flushing(core);
+        if (delivered || core->unavailable) /* then nobody can deliver the rest */
                 end(core);
 }
 
@@ -177,7 +178,8 @@ void vg_shutdown_terminate(struct vg_core *core, int signal) {
 
 bool vg_shutdown_daemon_died(struct vg_core *core) {
         struct vg_shutdown *s = &core->shutdown;
-        if (s->state != VG_SHUTDOWN_LEAVING && s->state != VG_SHUTDOWN_ENDING)
+        bool wanted = s->state == VG_SHUTDOWN_LEAVING && !TAILQ_EMPTY(&core->store.outbox); /* by what is not delivered */
+        if (wanted || s->state < VG_SHUTDOWN_LEAVING)
                 return false;
         vg_loop_stop(core->loop);
         return true;

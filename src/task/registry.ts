@@ -129,7 +129,8 @@ export class Registry {
           result: created.pid,
           containers: [container],
           announcements: [announcement],
-          covers: fact ? [fact.seq] : [],
+          // Older ones are of an earlier container of that id.
+          covers: held.filter(({ seq }) => seq <= container.lastFact).map(({ seq }) => seq),
           sent: () => this.#created(container, held),
         };
       } catch (error) {

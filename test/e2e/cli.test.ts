@@ -1,5 +1,6 @@
 // The command line for people, on the real shim, without any container manager.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -55,17 +56,21 @@ function leftovers(): string[] {
     .filter((pid) => /^\d+$/.test(pid))
     .map((pid) => [pid, readIfThere(`/proc/${pid}/cmdline`) + readIfThere(`/proc/${pid}/cgroup`)] as const)
     .filter(([pid, text]) => Number(pid) !== process.pid && text.includes(mark));
-  const files = existsSync(join(directory, "run")) ? readdirSync(join(directory, "run"), { recursive: true }) : [];
+  const files = ["bundles/vigil", "cores/vigil", "io", "s"].flatMap((part) => namesIn(join(directory, "run", part)));
   return [
     ...mounts.filter((line) => line.includes(directory)).map((line) => `mount ${line}`),
     ...processes.map(([pid, text]) => `process ${pid} ${text.replaceAll("\0", " ")}`),
-    ...files.filter((name) => String(name).includes(mark)).map((name) => `file ${name}`),
+    ...files.map((name) => `file ${name}`),
     ...cgroupTrees().flatMap((tree) =>
       readdirSync(tree)
         .filter((name) => name.includes(mark))
         .map((name) => join(tree, name)),
     ),
   ];
+}
+
+function namesIn(path: string): string[] {
+  return existsSync(path) ? readdirSync(path) : [];
 }
 
 function cgroupTrees(): string[] {
@@ -225,15 +230,35 @@ describe.runIf(isRoot)("vigil, the command line", () => {
     );
   });
 
-  test("a terminal: size, signals by key, restored at the end", async () => {
+  test("a terminal: size, keys that make signals, its modes restored", async () => {
     const name = freshName();
-    // script(1) makes the terminal; stty before and after shows what became of its modes.
-    const line = `stty rows 33 cols 77; stty -a >${directory}/before; ${program} run --rm -it --name ${name} sh; echo left with $?; stty -a >${directory}/after`;
-    const typed = "stty size; tty; sleep 100\n";
-    const running = startCommand(["script", "-qec", line, "/dev/null"], { env: env(), stdin: "" });
-    await running.result;
+    // script(1) makes the terminal; its modes before and after must be the same.
+    const run = `${program} run --rm -it --name ${name} sh; echo left with $?`;
+    const line = `stty rows 33 cols 77; stty -a >${directory}/before; ${run}; stty -a >${directory}/after`;
+    const child = spawn("script", ["-qec", line, "/dev/null"], { env: env(), stdio: ["pipe", "pipe", "inherit"] });
+    let shown = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      shown += chunk.toString();
+    });
+    const dialogue = [
+      ["# ", "stty size\n"],
+      ["33 77", "sleep 1000\n"],
+      ["sleep 1000\r\n", "\x03"],
+      ["^C", "exit 7\n"],
+      ["left with 7", ""],
+    ] as const;
+    for (const [awaited, typed] of dialogue) {
+      await eventually(
+        `${awaited} in ${JSON.stringify(shown)}`,
+        () => (shown.includes(awaited) ? true : undefined),
+        20_000,
+      );
+      child.stdin.write(typed);
+    }
+    await once(child, "exit");
     expect(readFileSync(join(directory, "after"), "utf8")).toBe(readFileSync(join(directory, "before"), "utf8"));
-    expect(typed).not.toBe("");
+    // Nothing on the way turned a line feed into more than the container's own terminal did.
+    expect(shown).not.toContain("\r\r\n");
   });
 
   test("a daemon that dies is replaced, and nobody notices", async () => {

@@ -32,13 +32,12 @@ const classes = [
   "invalid argument",
   "deadline exceeded",
   "unavailable",
-  "internal",
-  "unknown",
+  "internal error",
 ];
 
 export function errorKind(stderr: string): string {
   const last = stderr.trim().split("\n").at(-1) ?? "";
   if (last === "") return "";
   const found = classes.find((name) => last.endsWith(name) || last.endsWith(`: ${name}`));
-  return `an error (${found ?? "no class"})`;
+  return `an error (${found ?? "unknown"})`;
 }

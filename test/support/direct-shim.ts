@@ -152,8 +152,13 @@ export class DirectShim implements Disposable {
     ];
   }
 
-  [Symbol.dispose](): void {
+  /** The `delete` action for every bundle, as a manager does after each container. */
+  deleteAll(): void {
     for (const bundle of this.#bundles) this.delete(bundle);
+  }
+
+  [Symbol.dispose](): void {
+    this.deleteAll();
     rmSync(this.dir, { recursive: true, force: true });
   }
 }

@@ -20,10 +20,10 @@ describe("a client that learns everything through reflection", () => {
     prepareBed();
     shim = new DirectShim({ VIGIL_PROTOCOL: "grpc" });
   });
-  afterEach(() => {
-    const left = shim.leftovers();
+  afterEach(async () => {
+    shim.deleteAll();
+    await expect.poll(() => shim.leftovers(), { timeout: 5_000 }).toEqual([]);
     shim[Symbol.dispose]();
-    expect(left).toEqual([]);
   });
 
   test("drives a task through all 17 RPCs and sees TaskOOM before TaskExit", async () => {

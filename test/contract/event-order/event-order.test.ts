@@ -29,7 +29,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant("failBirth"), why: fc.constantFrom("oom", "error") }) },
 ) as fc.Arbitrary<Step>;
 
-async function play(core: SimCore, one: Step): Promise<void> {
+export async function play(core: SimCore, one: Step): Promise<void> {
   switch (one.do) {
     case "create":
       core.request("create", (registry, call) => registry.create(one.id, async () => spec(one.id), call));
@@ -97,7 +97,7 @@ async function play(core: SimCore, one: Step): Promise<void> {
 }
 
 /** Whatever is going on ends. */
-async function finish(core: SimCore): Promise<void> {
+export async function finish(core: SimCore): Promise<void> {
   core.failNextBirth = undefined;
   await core.settle();
   for (const [container, processes] of core.processes) {
@@ -150,7 +150,7 @@ function checkLife(life: readonly Announcement[], container: string): void {
   expect(order, told).toEqual([...order].sort((a, b) => Number(a - b)));
 }
 
-function check(core: SimCore): void {
+export function check(core: SimCore): void {
   for (const container of containers) for (const life of lives(core.published, container)) checkLife(life, container);
   // Every fact is covered, and told exactly once if it has something to tell.
   expect(core.facts).toEqual([]);

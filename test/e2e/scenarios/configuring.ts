@@ -124,7 +124,12 @@ export const configuring: readonly Scenario[] = [
         reason: "masking file systems hold one inode, as runc 1.4 makes them; Debian's runc is older",
       },
     ],
-    steps: [sh(["--rm"], "cat /proc/mounts", { out: /^proc \/proc proc/m })],
+    steps: [
+      // Newer runtimes than the stock one give masked directories a smaller tmpfs.
+      run(["--rm"], ["/bin/grep", "-v", "-e", " /proc/acpi ", "-e", " /sys/firmware ", "/proc/mounts"], {
+        out: /^proc \/proc proc/m,
+      }),
+    ],
   },
   {
     name: "devices and masked paths",

@@ -116,6 +116,8 @@ export const running: readonly Scenario[] = [
         { background: "run", code: 9, out: /^terminated$/ },
       ),
       { host: ["ls", "$BASE"], until: /ready/ },
+      // ctr listens to signals only a moment after the container runs, and shows it nowhere.
+      { host: ["sleep", "1"] },
       { signal: "SIGTERM", to: "run" },
       { join: "run" },
     ],

@@ -82,7 +82,7 @@ export const specifying: readonly Scenario[] = [
       { host: ["sh", "-c", "echo content > $BASE/file"] },
       ...runSpec(
         ["--rm"],
-        shell("grep -E ' (/tmp|/var)' /proc/mounts; cat /tmp/in/file; touch /tmp/in/file"),
+        shell("grep ' /tmp' /proc/mounts; stat -c %a /var; touch /var/x; cat /tmp/in/file; touch /tmp/in/file"),
         (spec, fill) => {
           spec.mounts.push(
             {

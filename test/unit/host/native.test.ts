@@ -145,7 +145,7 @@ describe("create", () => {
     core.failures.set("k/birth", new CoreError(2, opIndex("FIND"), words));
     await expect(runtime().create("k", wanted)).rejects.toThrow(
       expect.objectContaining({
-        code: "invalid_argument",
+        code: "unknown",
         message: `OCI runtime create failed: unable to start container process: ${words}`,
       }),
     );

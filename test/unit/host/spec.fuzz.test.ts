@@ -11,7 +11,7 @@ import { checkSpec } from "../../../src/host/oci/spec.js";
 import { planContainer } from "../../../src/host/runtime/plan.js";
 
 const ctr = JSON.parse(readFileSync(new URL("../../fixtures/bundle/ctr-1.7.json", import.meta.url), "utf8"));
-const seconds = Number(process.env["VIGIL_FUZZ_SECONDS"] ?? 0);
+const seconds = Number(process.env.VIGIL_FUZZ_SECONDS ?? 0);
 const run =
   seconds > 0 ? { numRuns: Number.MAX_SAFE_INTEGER, interruptAfterTimeLimit: seconds * 1000 } : { numRuns: 500 };
 
@@ -88,7 +88,9 @@ const accepted = (action: () => unknown): void => {
   }
 };
 
-test("a configuration with anything anywhere", () => {
+const timeout = (seconds + 20) * 1000;
+
+test("a configuration with anything anywhere", { timeout }, () => {
   const where = fc.constantFrom(...places(richer));
   const edits = fc.array(fc.tuple(where, odd), { minLength: 1, maxLength: 3 });
   fc.assert(
@@ -150,7 +152,7 @@ test("a configuration with anything anywhere", () => {
   );
 });
 
-test("stream addresses", () => {
+test("stream addresses", { timeout }, () => {
   const address = fc.oneof(
     fc.string(),
     fc.webUrl(),
