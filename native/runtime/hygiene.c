@@ -8,13 +8,19 @@
 
 #include "runtime/sys.h"
 
+/* The kernel's own form of struct sigaction: handler, flags, restorer, mask. All zero is SIG_DFL. */
+struct kernel_sigaction {
+        unsigned long words[4];
+};
+
 void vg_reset_signals(void) {
-        sigset_t none;
-        sigemptyset(&none);
-        /* SIGKILL, SIGSTOP and the two that the C library keeps for itself refuse; nothing to do for them. */
-        for (int number = 1; number < NSIG; number++)
-                (void)signal(number, SIG_DFL);
-        (void)sigprocmask(SIG_SETMASK, &none, NULL);
+        const struct kernel_sigaction none = {0};
+        const uint64_t empty = 0;
+        /* By system call: the C library refuses signals 32 and 33, which it keeps for itself, but a parent may have left them
+         * ignored. SIGKILL and SIGSTOP refuse here, too; nothing to do for them. */
+        for (int number = 1; number <= 64; number++)
+                (void)syscall(SYS_rt_sigaction, number, &none, NULL, sizeof empty);
+        (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &empty, NULL, sizeof empty);
 }
 
 int vg_close_others(const int *keep, unsigned n_keep) {

@@ -60,7 +60,10 @@ static bool readable(int fd, int timeout_ms) {
 static _Noreturn void play_daemon(void) {
         const char *directory = getenv("VIGIL_BED");
         char path[128];
-        CHECK(directory);
+        /* Nothing of containerd's environment, and no directory that could be removed under it. */
+        char where[PATH_MAX];
+        CHECK(directory && !getenv("NODE_OPTIONS") && getenv("PATH") && strcmp(getenv("HOME"), "/") == 0);
+        CHECK(getcwd(where, sizeof where) && strcmp(where, "/") == 0);
         char *status = bed_read("%s/exit", directory);
         if (status)
                 _exit(atoi(status));
