@@ -23,18 +23,14 @@ static const char *environment(const char *name, const char *otherwise) {
         return value && *value ? value : otherwise;
 }
 
-/* vigil-core is installed beside what it starts. */
-static int find_libdir(const char *given, char ret_path[PATH_MAX]) {
-        if (given)
-                return snprintf(ret_path, PATH_MAX, "%s", given) < PATH_MAX ? 0 : -ENAMETOOLONG;
-        ssize_t n = readlink("/proc/self/exe", ret_path, PATH_MAX - 1);
-        if (n < 0)
-                return -errno;
-        ret_path[n] = 0;
+/* vigil-core is installed beside what it starts. /proc/self/exe does not tell where: what runs is a sealed copy. */
+static int find_libdir(const char *given, const char *self, char ret_path[PATH_MAX]) {
+        if (snprintf(ret_path, PATH_MAX, "%s", given ? given : self) >= PATH_MAX)
+                return -ENAMETOOLONG;
         char *slash = strrchr(ret_path, '/');
-        if (slash)
+        if (!given && slash)
                 *slash = 0;
-        return 0;
+        return given || slash ? 0 : -ENOENT;
 }
 
 /* The launcher has written all of them before it started us; a pipe that is still open for writing has said what it will. */
@@ -110,10 +106,10 @@ int vg_config_parse(int argc, char **argv, struct vg_config *ret_config, const c
                 *ret_error = "-socket must be an absolute path";
                 return -EINVAL;
         }
-        *ret_error = "the paths cannot be composed";
+        *ret_error = "the paths cannot be composed (no -libdir, and called by a bare name?)";
         int r = derive(&c);
         if (r == 0)
-                r = find_libdir(libdir, c.libdir);
+                r = find_libdir(libdir, argv[0], c.libdir);
         if (r == 0)
                 r = read_options(&c);
         if (r < 0)

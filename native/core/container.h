@@ -67,6 +67,8 @@ struct vg_container {
         struct vg_oom_reading owed;            /* their last total and times; its lists are empty */
 };
 
+#define VG_NO_STREAMS ((struct vg_stream_fds){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1})
+
 struct vg_containers {
         struct vg_map by_id;
         struct vg_map seen; /* ids of every birth, as long as they are registered (shutdown.c) */
@@ -90,10 +92,15 @@ void vg_process_journal(struct vg_process *init, bool present);
 int vg_container_birth(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);
 void vg_birth_fail(struct vg_process *process, int status, uint32_t op, const char *text);
 void vg_birth_created(struct vg_process *process);
+void vg_birth_fail_errno(struct vg_process *process, int status, const char *what);
 /* Answers and releases a failed birth once helper and child are gone. The process may be gone afterwards. */
 void vg_birth_settle(struct vg_process *process);
 /* True while a child may exist whose pid we have not been told. */
 bool vg_birth_has_unknown_child(const struct vg_process *process);
+
+/* birth_message.c: what helper and child say (native/runtime/runtime.h). */
+void vg_birth_message(void *owner, struct vg_helper_message *message);
+void vg_birth_eof(void *owner);
 
 /* process.c */
 int vg_container_start(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);

@@ -51,6 +51,11 @@ struct vg_core {
         char *unavailable; /* why every request is refused; NULL: none is */
 };
 
+/* After loop and oom_host: every part empty and at rest. */
+void vg_core_init(struct vg_core *core);
+/* Ends what still runs and frees everything, loop and oom_host included. */
+void vg_core_done(struct vg_core *core);
+
 /* From now on every request is refused with "WHAT HOW", those that wait included. */
 void vg_core_unavailable(struct vg_core *core, const char *what, const char *how);
 void vg_core_available(struct vg_core *core);

@@ -43,7 +43,7 @@ static void oom_fact(struct vg_container *c, const struct vg_oom_reading *readin
         vg_put_u8(&w, reading->last);
         put_processes(&w, c);
         vg_fact_record(core, &w);
-        int r = vg_teardown_file_counted(&c->teardown, reading->total);
+        int r = vg_teardown_file_counted(&c->teardown, reading->total, core->facts.last);
         if (r < 0) /* `delete` after the core's death may then tell of these kills once more */
                 vg_log(&core->log, VG_LOG_WARNING, "teardown record not rewritten", "container", c->id, "error", strerror(-r), NULL);
 }

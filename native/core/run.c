@@ -88,7 +88,7 @@ static int open_state(struct vg_core *core) {
         return vg_journal_begin(core);
 }
 
-static void core_init(struct vg_core *core) {
+void vg_core_init(struct vg_core *core) {
         core->state_directory = core->journal.fd = -1;
         TAILQ_INIT(&core->facts.list);
         vg_store_init(&core->store);
@@ -120,7 +120,7 @@ static int run(struct vg_core *core) {
         return vg_loop_run(core->loop);
 }
 
-static void core_done(struct vg_core *core) {
+void vg_core_done(struct vg_core *core) {
         vg_shutdown_clean(core);
         vg_daemon_done(core);
         vg_connections_done(core);
@@ -160,12 +160,12 @@ int vg_core_main(int argc, char **argv) {
         if (r == 0)
                 r = vg_oom_host_new(core.loop, 0, &core.oom_host);
         if (r == 0) {
-                core_init(&core);
+                vg_core_init(&core);
                 r = run(&core);
         }
         if (r < 0)
                 vg_log(&core.log, VG_LOG_ERROR, "core failed", "error", strerror(-r), NULL);
         if (core.oom_host)
-                core_done(&core);
+                vg_core_done(&core);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -81,7 +81,7 @@ static int compose(const struct vg_teardown_file *t, FILE *out) {
         }
         if (t->pid > 0)
                 fprintf(out, "pid %d %llu\n", (int)t->pid, (unsigned long long)t->start_time);
-        fprintf(out, "journal %s\n", t->journal);
+        fprintf(out, "journal %s\ncounted-fact %llu\n", t->journal, (unsigned long long)t->fact);
         return fflush(out) != 0 ? -errno : 0;
 }
 
@@ -144,8 +144,9 @@ void vg_teardown_file_armed(struct vg_teardown_file *t) {
         }
 }
 
-int vg_teardown_file_counted(struct vg_teardown_file *t, uint64_t total) {
+int vg_teardown_file_counted(struct vg_teardown_file *t, uint64_t total, uint64_t fact) {
         t->counted = total;
+        t->fact = fact;
         return rewrite(t);
 }
 

@@ -16,6 +16,7 @@ struct vg_teardown_file {
         uint64_t start_time;
         uint64_t baseline; /* of the counter, before the first process */
         uint64_t counted;
+        uint64_t fact; /* the last one whose kills are counted */
 };
 
 /* An empty text makes no record. The record is replaced as a whole or stays as it was. */
@@ -23,8 +24,8 @@ int vg_teardown_file_write(const struct vg_config *config, const char *id, const
 int vg_teardown_file_pid(struct vg_teardown_file *file, pid_t pid, uint64_t start_time);
 /* The watch has taken its baseline, no process is there yet: the counter is read for ours. */
 void vg_teardown_file_armed(struct vg_teardown_file *file);
-/* So many kills since then are facts. */
-int vg_teardown_file_counted(struct vg_teardown_file *file, uint64_t total);
+/* So many kills since then are facts, the last of them the one with that number. */
+int vg_teardown_file_counted(struct vg_teardown_file *file, uint64_t total, uint64_t fact);
 void vg_teardown_file_remove(struct vg_teardown_file *file);
 void vg_teardown_file_done(struct vg_teardown_file *file);
 

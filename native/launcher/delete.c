@@ -131,7 +131,8 @@ static int run_teardown(const struct vg_teardown *t) {
 
 static void add_uncounted_kills(const struct vg_teardown *t, struct vg_owed *owed) {
         uint64_t count;
-        if (t->memory_version && vg_oom_count(t->memory_version, t->memory_file, t->memory_key, &count) == 0 && count > t->memory_count)
+        if (t->memory_version && vg_oom_count(t->memory_version, t->memory_file, t->memory_key, &count) == 0 &&
+            count > t->memory_count + owed->uncounted_kills)
                 vg_owed_add_oom(owed, now(CLOCK_REALTIME));
 }
 
@@ -190,6 +191,7 @@ static void end_container(const struct vg_args *args, const struct vg_teardown *
                 snprintf(journal, sizeof journal, "%s", t->journal);
         else if (core->state[0])
                 snprintf(journal, sizeof journal, "%s/journal", core->state);
+        owed->counted_fact = t->counted_fact;
         if (journal[0])
                 warn("the journal of the dead core", vg_owed_read(journal, owed));
         if (!owed->pid)

@@ -69,7 +69,6 @@ static void owe_exited(struct vg_owed *owed, struct vg_reader *r) {
 static int on_fact(void *owner, uint64_t seq, uint8_t kind, struct vg_bytes payload) {
         struct vg_owed *owed = owner;
         struct vg_reader r = vg_reader_of(payload.data, payload.size);
-        (void)seq;
         vg_get_u64(&r);
         vg_get_u8(&r);
         _cleanup_free_ char *container = vg_get_str(&r);
@@ -80,7 +79,9 @@ static int on_fact(void *owner, uint64_t seq, uint8_t kind, struct vg_bytes payl
         else if (kind == VG_FACT_EXITED)
                 owe_exited(owed, &r);
         else if (kind == VG_FACT_OOM) {
-                vg_get_u64(&r); /* kills */
+                uint64_t kills = vg_get_u64(&r);
+                if (seq > owed->counted_fact)
+                        owed->uncounted_kills += kills;
                 vg_get_u64(&r); /* total */
                 vg_owed_add_oom(owed, vg_get_u64(&r));
         }

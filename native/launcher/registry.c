@@ -3,13 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
@@ -197,10 +195,5 @@ int vg_core_entry_read(const char *run_dir, const char *name_space, const char *
 
 bool vg_core_alive(const struct vg_core_entry *core) {
         uint64_t start;
-        _cleanup_close_ int pidfd = core->pid > 0 ? (int)syscall(SYS_pidfd_open, core->pid, 0) : -1;
-        if (pidfd < 0 || vg_proc_start_time(core->pid, &start) < 0 || start != core->start)
-                return false;
-        /* A zombie that nobody has reaped yet is readable: it has ended (pidfd_open(2)). */
-        struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-        return poll(&ended, 1, 0) == 0;
+        return vg_proc_start_time(core->pid, &start) == 0 && start == core->start && !vg_proc_is_exiting(core->pid);
 }

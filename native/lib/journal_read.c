@@ -9,7 +9,8 @@
 #include "lib/cleanup.h"
 #include "lib/crc32c.h"
 
-bool vg_journal_next(struct vg_reader *r, uint32_t *ret_type, struct vg_bytes *ret_payload) {
+/* Next whole entry; false at the end. */
+static bool next_entry(struct vg_reader *r, uint32_t *ret_type, struct vg_bytes *ret_payload) {
         size_t have = (size_t)(r->end - r->at);
         if (have < VG_JOURNAL_ENTRY_HEADER)
                 return false;
@@ -82,7 +83,7 @@ static int summarize(struct vg_reader r, struct vg_journal_summary *s) {
         const uint8_t *begin = r.at;
         uint32_t type;
         struct vg_bytes payload;
-        for (bool first = true; vg_journal_next(&r, &type, &payload); first = false) {
+        for (bool first = true; next_entry(&r, &type, &payload); first = false) {
                 struct vg_reader p = vg_reader_of(payload.data, payload.size);
                 if (first != (type == VG_JOURNAL_HEADER))
                         return -EBADMSG;
@@ -116,7 +117,7 @@ static int summarize(struct vg_reader r, struct vg_journal_summary *s) {
 static int visit(struct vg_reader r, const struct vg_journal_visitor *v, const struct vg_journal_summary *s) {
         uint32_t type;
         struct vg_bytes payload;
-        while (vg_journal_next(&r, &type, &payload)) {
+        while (next_entry(&r, &type, &payload)) {
                 struct vg_reader p = vg_reader_of(payload.data, payload.size);
                 int q = 0;
                 if (type == VG_JOURNAL_FACT) {
@@ -139,6 +140,19 @@ static int visit(struct vg_reader r, const struct vg_journal_visitor *v, const s
         return 0;
 }
 
+int vg_journal_visit(struct vg_bytes journal, const struct vg_journal_visitor *visitor, struct vg_journal_summary *ret_summary) {
+        struct vg_journal_summary s = {0};
+        struct vg_reader r = vg_reader_of(journal.data, journal.size);
+        int q = summarize(r, &s);
+        if (q >= 0)
+                q = visit(r, visitor, &s);
+        if (q < 0)
+                return q;
+        if (ret_summary)
+                *ret_summary = s;
+        return 0;
+}
+
 int vg_journal_read(const char *path, const struct vg_journal_visitor *visitor, struct vg_journal_summary *ret_summary) {
         _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
@@ -151,15 +165,7 @@ int vg_journal_read(const char *path, const struct vg_journal_visitor *visitor, 
         void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (data == MAP_FAILED)
                 return -errno;
-        struct vg_journal_summary s = {0};
-        struct vg_reader r = vg_reader_of(data, (size_t)st.st_size);
-        int q = summarize(r, &s);
-        if (q >= 0)
-                q = visit(r, visitor, &s);
+        int r = vg_journal_visit((struct vg_bytes){data, (size_t)st.st_size}, visitor, ret_summary);
         munmap(data, (size_t)st.st_size);
-        if (q < 0)
-                return q;
-        if (ret_summary)
-                *ret_summary = s;
-        return 0;
+        return r;
 }

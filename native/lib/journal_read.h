@@ -55,7 +55,7 @@ struct vg_journal_summary {
 /* `ret_summary` may be NULL. -EBADMSG: not a journal (no whole header). */
 int vg_journal_read(const char *path, const struct vg_journal_visitor *visitor, struct vg_journal_summary *ret_summary);
 
-/* Next whole entry of a mapped journal; false at its end. */
-bool vg_journal_next(struct vg_reader *r, uint32_t *ret_type, struct vg_bytes *ret_payload);
+/* The same for a journal in memory. */
+int vg_journal_visit(struct vg_bytes journal, const struct vg_journal_visitor *visitor, struct vg_journal_summary *ret_summary);
 
 #endif

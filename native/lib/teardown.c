@@ -73,6 +73,8 @@ static int parse_line(struct vg_teardown *t, char *line) {
                 return append(&t->mounts, rest);
         if (strcmp(line, "unlink") == 0)
                 return append(&t->unlinks, rest);
+        if (strcmp(line, "counted-fact") == 0)
+                return parse_number(rest, &t->counted_fact);
         if (strcmp(line, "journal") == 0) {
                 t->journal = rest;
                 return 0;

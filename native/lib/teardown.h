@@ -8,6 +8,7 @@
  *   mount PATH                      everything at or below is unmounted
  *   unlink PATH
  *   journal FILE
+ *   counted-fact SEQ                the last fact whose kills are in COUNT: later ones are in the journal only
  */
 #ifndef VG_TEARDOWN_H
 #define VG_TEARDOWN_H
@@ -24,7 +25,7 @@ struct vg_teardown {
         const char **cgroups, **mounts, **unlinks; /* NULL-terminated, owned arrays */
         int memory_version;                        /* 0: no counter */
         const char *memory_file, *memory_key, *journal;
-        uint64_t memory_count;
+        uint64_t memory_count, counted_fact;
 };
 
 /* -ENOENT: no record. -EBADMSG: a line that is none of the above, or another version. */

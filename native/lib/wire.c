@@ -77,7 +77,7 @@ void vg_patch_u32(struct vg_writer *w, size_t slot, uint32_t v) {
 }
 
 struct vg_reader vg_reader_of(const void *data, size_t size) {
-        return (struct vg_reader){.at = data, .end = (const uint8_t *)data + size};
+        return (struct vg_reader){.at = data, .end = size > 0 ? (const uint8_t *)data + size : data};
 }
 
 static const uint8_t *reader_take(struct vg_reader *r, size_t size) {

@@ -125,6 +125,10 @@ uint32_t bed_expect_exited(struct bed_daemon *d, const char *container, const ch
 void bed_address(struct bed_daemon *d, enum vg_command type, const char *key, const char *container, const char *exec);
 void bed_signal(struct bed_daemon *d, const char *key, const char *container, const char *exec, int number);
 
+/* What the parts of the bed share. */
+int bed_connect_to(const char *path);
+bool bed_readable(int fd, int timeout_ms);
+void bed_receive_all(int fd, void *data, size_t size);
 uint64_t bed_now_ms(void);
 
 #endif

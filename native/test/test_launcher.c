@@ -150,14 +150,14 @@ static void test_teardown(void) {
         char path[] = "/tmp/vigil-teardown-XXXXXX";
         int fd = mkstemp(path);
         static const char text[] = "vigil-teardown 1\npid 12 345\ncgroup 1 /sys/fs/cgroup/memory/a b\ncgroup 1 /sys/fs/cgroup/cpu/a\n"
-                                   "memory 1 /sys/fs/cgroup/memory/a b/memory.oom_control oom_kill 3\nmount /b/rootfs\nunlink /b/x\njournal /j\n";
+                                   "memory 1 /sys/fs/cgroup/memory/a b/memory.oom_control oom_kill 3\nmount /b/rootfs\nunlink /b/x\njournal /j\ncounted-fact 7\n";
         CHECK(fd >= 0 && write(fd, text, sizeof text - 1) == (ssize_t)sizeof text - 1);
         struct vg_teardown t;
         CHECK(vg_teardown_read(path, &t) == 0);
         CHECK(t.pid == 12 && t.start_time == 345 && strcmp(t.cgroups[0], "/sys/fs/cgroup/memory/a b") == 0 && t.cgroups[1] && !t.cgroups[2]);
         CHECK(t.memory_version == 1 && strcmp(t.memory_file, "/sys/fs/cgroup/memory/a b/memory.oom_control") == 0);
         CHECK(strcmp(t.memory_key, "oom_kill") == 0 && t.memory_count == 3 && strcmp(t.mounts[0], "/b/rootfs") == 0);
-        CHECK(strcmp(t.unlinks[0], "/b/x") == 0 && strcmp(t.journal, "/j") == 0);
+        CHECK(strcmp(t.unlinks[0], "/b/x") == 0 && strcmp(t.journal, "/j") == 0 && t.counted_fact == 7);
         vg_teardown_done(&t);
         static const char *const bad[] = {"", "vigil-teardown 2\n", "vigil-teardown 1\nnonsense x\n", "vigil-teardown 1\npid x 1\n",
                                           "vigil-teardown 1\npid 1\n", "vigil-teardown 1\nmemory 1\n", "vigil-teardown 1\nmemory 3 /f k 1\n", "vigil-teardown 1\nmount\n"};

@@ -119,11 +119,17 @@ static void a_kill_is_told_with_the_texts_around_it(void) {
         CHECK(readings.at[1] - first >= 95000000);
         CHECK(strstr(readings.held, "oom_kill 00000011\n") && strstr(readings.held, "oom_kill 00000015\n"));
         CHECK(!strstr(readings.held, "oom_kill 00000010\n") && !strstr(readings.held, "oom_kill 00000040\n"));
-        /* What is folded when the end comes is told with it. */
+        /* Before the exit of a process is told, nothing is held back. */
         set_events("pod/container/memory.events", 5, 16);
-        run(10);
-        vg_oom_watch_final(watch);
+        vg_oom_watch_settle(watch);
+        CHECK_EQ(readings.count, 3);
         CHECK_EQ(readings.kills, 6);
+        /* What is folded when the end comes is told with it. */
+        set_events("pod/container/memory.events", 5, 17);
+        run(10);
+        CHECK_EQ(readings.count, 3);
+        vg_oom_watch_final(watch);
+        CHECK_EQ(readings.kills, 7);
         CHECK(readings.last);
         vg_oom_watch_free(watch);
 }

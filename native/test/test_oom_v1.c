@@ -109,7 +109,7 @@ static void earlier_kills_are_not_counted(void) {
         vg_test_write(below(cgroup, "sub"), "memory.limit_in_bytes", "8388608");
         vg_test_reap(vg_test_eater(below(cgroup, "sub")), SIGKILL);
         struct vg_oom_watch *watch = watch_new(&readings);
-        run(300);
+        run(120);
         vg_oom_watch_poke(watch);
         CHECK_EQ(readings.count, 0);
         pid_t pid = vg_test_eater(cgroup);
@@ -127,7 +127,7 @@ static void earlier_kills_are_not_counted(void) {
 /* Between the death of the init and its reap, without the loop having run at all. */
 static void the_last_look_is_in_time(void) {
         static struct vg_test_readings readings;
-        for (unsigned n = 0; n < 10; n++) {
+        for (unsigned n = 0; n < 5; n++) {
                 cgroup_new();
                 struct vg_oom_watch *watch = watch_new(&readings);
                 siginfo_t info;

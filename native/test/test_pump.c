@@ -235,6 +235,42 @@ static void nobody_reads(void) {
         CHECK_EQ(drained, 0);
 }
 
+/* A FIFO has room for 16 pieces; what is written in small ones must still fill its pages. */
+static void short_writes_share_the_pages_of_the_sink(void) {
+        unsigned drained = 0;
+        struct vg_stream_fds fds = no_fds;
+        struct vg_pump *pump;
+        int container;
+        fifo_ends("out", &fds.out_sink, &fds.out_keep);
+        pipe_ends(&fds.out_pipe, &container);
+        int reader = fifo_reader("out");
+        CHECK_EQ(vg_pump_new(loop, &fds, count_drained, &drained, &pump), 0);
+        for (size_t i = 0; i < 100; i++) {
+                uint8_t byte = byte_at(i);
+                CHECK(write(container, &byte, 1) == 1);
+                vg_test_run(loop, 1, NULL, NULL);
+        }
+        CHECK_EQ(read_stream(reader, 0, 1000), 100);
+        close(container);
+        close(reader);
+        vg_pump_free(pump);
+}
+
+/* More than one turn's worth, and only one edge to tell it. */
+static void it_comes_back_for_the_rest(void) {
+        unsigned drained = 0;
+        struct vg_stream_fds fds = no_fds;
+        struct vg_pump *pump;
+        int container;
+        pipe_ends(&fds.out_pipe, &container);
+        CHECK(fcntl(container, F_SETPIPE_SZ, 1 << 20) == 1 << 20);
+        write_stream(container, 1 << 20, 65536);
+        close(container);
+        CHECK_EQ(vg_pump_new(loop, &fds, count_drained, &drained, &pump), 0);
+        CHECK(vg_test_run(loop, 1000, not_zero, &drained));
+        vg_pump_free(pump);
+}
+
 /* The FIFO takes 64 KiB: all is handed on although nobody reads it yet, and the end is seen although the FIFO is full. */
 static void the_end_is_seen_behind_a_full_sink(void) {
         unsigned drained = 0;
@@ -545,6 +581,8 @@ int main(void) {
         a_slow_reader_gets_every_byte(3000);
         a_reader_goes_and_another_one_comes();
         nobody_reads();
+        short_writes_share_the_pages_of_the_sink();
+        it_comes_back_for_the_rest();
         the_end_is_seen_behind_a_full_sink();
         two_streams_share_a_file(true);
         two_streams_share_a_file(false);

@@ -69,16 +69,23 @@ function deferred(): { promise: Promise<never>; reject(reason: unknown): void } 
 async function readEvents(shim: ShimRecord, options: EventsOptions, take: (event: Event) => void): Promise<void> {
   const { container = [], topic = [], sinceSeq = 0n, follow = false } = options;
   const filter = { containers: [...container], topics: [...topic], afterSequence: sinceSeq, follow };
-  try {
-    await withShim(shim, async ({ vigil }) => {
-      for await (const event of vigil.events(filter)) take(event);
-    });
-  } catch (error) {
-    const { code, message } = VigilError.from(error);
-    // Its records were read just before it ended.
-    if (code === "unavailable") return;
-    const hint = code === "out_of_range" ? "; leave out --since-seq for all that are kept" : "";
-    throw new VigilError(code, `${shim.namespace}/${shim.group}: ${message}${hint}`, { cause: error });
+  for (;;) {
+    try {
+      await withShim(shim, async ({ vigil }) => {
+        for await (const event of vigil.events(filter)) take(event);
+      });
+      return;
+    } catch (error) {
+      const { code, message } = VigilError.from(error);
+      // Its records were read just before it ended.
+      if (code === "unavailable") return;
+      const told = `${shim.namespace}/${shim.group}: ${message}`;
+      if (code !== "out_of_range") throw new VigilError(code, told, { cause: error });
+      if (!follow) throw new VigilError(code, `${told}; leave out --since-seq for all that are kept`, { cause: error });
+      // Nothing that was shown is among those still kept.
+      process.stderr.write(`vigil: ${told}; those between are lost\n`);
+      filter.afterSequence = 0n;
+    }
   }
 }
 

@@ -48,11 +48,11 @@ export class OomHistory implements OomReports {
     });
   }
 
-  attribute(fact: ExitedFact): void {
+  attribute(fact: ExitedFact, asked: boolean): void {
     const open = this.#open.get(fact.container);
     for (const file of open ?? []) {
       this.#guarded("not completed", fact.container, () => {
-        const report = attributeExit(this.#read(file), fact);
+        const report = attributeExit(this.#read(file), fact, asked);
         if (!report) return;
         this.#write(file, report);
         open?.delete(file);

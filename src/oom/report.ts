@@ -108,12 +108,13 @@ function remarks(fact: OomFact, context: OomContext, verdict: OomVerdict): strin
 }
 
 /** The report with the process that died of it, where the kernel's log did not tell; undefined: nothing new. */
-export function attributeExit(report: OomReport, exit: ExitedFact): OomReport | undefined {
+export function attributeExit(report: OomReport, exit: ExitedFact, asked: boolean): OomReport | undefined {
   if (report.scope !== Scope.SCOPE_UNKNOWN) return undefined;
   const detected = (report.detectedAt?.seconds ?? 0n) * secondNs + BigInt(report.detectedAt?.nanos ?? 0);
   const after = exit.at - detected;
   const soon = (after < 0n ? -after : after) < attributionNs;
   if (exit.signal === sigkill && soon) {
+    if (asked) return undefined;
     const who = exit.exec === "" ? "The container's init" : `The exec ${exit.exec}`;
     const evidence = [
       ...report.evidence,

@@ -39,7 +39,7 @@ export function applyFact(world: FactWorld, container: Container, fact: Fact): v
       oomKilled(world, container, fact);
       break;
     case "exited":
-      world.reports.attribute(fact);
+      world.reports.attribute(fact, container.execs.get(fact.exec)?.killed ?? container.init.killed);
       if (fact.exec === "") initExited(world, container, fact);
       else execExited(world, container, fact);
       break;

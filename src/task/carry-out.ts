@@ -7,28 +7,27 @@ export interface Outcome<Result> extends Omit<RequestChange, "reply"> {
   readonly result: Result;
 }
 
+/** Sends the outcome's commit within the call: no fact comes between what was concluded and its commit. */
+export type Conclude<Result> = (outcome: Outcome<Result>) => Promise<Uint8Array>;
+
 /**
  * Carries a request out. `permit` throws what refuses it before anything is done, then nothing is kept of it; a replayed request
- * was permitted by the daemon that began it. From then on it ends with a commit, of its outcome or of its failure.
+ * was permitted by the daemon that began it. From then on it ends with a commit, of its outcome (`work` concludes with that) or
+ * of its failure.
  */
 export async function carryOut<Result>(
   changes: Changes,
   call: Call<Result>,
   permit: () => void,
-  work: () => Promise<Outcome<Result>> | Outcome<Result>,
+  work: (conclude: Conclude<Result>) => Promise<Uint8Array>,
 ): Promise<Uint8Array> {
   if (!call.begun) {
     permit();
     call.begin();
   }
-  let change: RequestChange;
   try {
-    const made = work();
-    // What needs no step is committed within this turn: a fact that comes next must find it done.
-    const { result, ...changed } = made instanceof Promise ? await made : made;
-    change = { ...changed, reply: call.answer(result) };
+    return await work(({ result, ...change }) => changes.request(call.key, { ...change, reply: call.answer(result) }));
   } catch (error) {
-    change = { reply: call.refuse(VigilError.from(error)) };
+    return changes.request(call.key, { reply: call.refuse(VigilError.from(error)) });
   }
-  return changes.request(call.key, change);
 }

@@ -65,7 +65,7 @@ export class Changes {
     const factsThrough = this.#ledger.through();
     if (this.#dirty.size === 0 && this.#announcements.length === 0 && factsThrough === 0n && !finishedKey) return;
     const after = this.#after;
-    const states = new Map([...this.#dirty].map((container): [string, Json] => [container.id, save(container)]));
+    const states = statesOf(this.#dirty);
     const announcements = this.#announcements;
     this.#dirty.clear();
     this.#announcements = [];
@@ -88,8 +88,7 @@ export class Changes {
     // Coverage alone can wait for this commit: the facts of a failed Create go together with its answer.
     if (this.#dirty.size > 0 || this.#announcements.length > 0) this.flush();
     for (const seq of change.covers ?? []) this.#ledger.cover(seq);
-    const states = new Map<string, Json | null>();
-    for (const container of change.containers ?? []) states.set(container.id, save(container));
+    const states = statesOf(change.containers ?? []);
     for (const id of change.forgotten ?? []) states.set(id, null);
     const committed = this.#journal.commit({
       key,
@@ -103,6 +102,15 @@ export class Changes {
     await committed;
     return change.reply;
   }
+}
+
+/** A request about an exec may end after its container's Delete, whose id may be in use again: what is deleted stays deleted. */
+function statesOf(containers: Iterable<Container>): Map<string, Json | null> {
+  const states = new Map<string, Json | null>();
+  for (const container of containers) {
+    if (container.init.status !== "deleted") states.set(container.id, save(container));
+  }
+  return states;
 }
 
 /** A fact whose consequences cannot be kept: only a new daemon, to which the core tells it again, can go on. */

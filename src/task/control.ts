@@ -5,6 +5,8 @@ import type { Container } from "./container.js";
 import type { World } from "./life.js";
 import { permit } from "./state.js";
 
+const sigkill = 9;
+
 /** Kill does not queue behind other requests: it is what ends one that hangs. */
 export function kill(
   world: World,
@@ -18,11 +20,12 @@ export function kill(
     if (exec && process.status === "created") throw new VigilError("failed_precondition", "process not created");
     if (process.exit || (!exec && container.leaving)) throw new VigilError("not_found", "process already finished");
   };
-  return carryOut(world.changes, call, allowed, async () => {
+  return carryOut(world.changes, call, allowed, async (conclude) => {
     const key = `${call.key}/signal`;
+    if (target.signal === sigkill) process.killed = true;
     if (target.all && target.execId === "") await world.runtime.signalAll(key, container.ref, target.signal);
     else await world.runtime.signal(key, container.ref, target.execId, target.signal);
-    return { result: undefined };
+    return conclude({ result: undefined });
   });
 }
 
@@ -30,7 +33,7 @@ export function pause(world: World, container: Container, call: Call<undefined>)
   const { init } = container;
   const allowed = (): void => permit("pause", container.leaving ? "stopped" : init.status);
   return init.mailbox.run(() =>
-    carryOut(world.changes, call, allowed, async () => {
+    carryOut(world.changes, call, allowed, async (conclude) => {
       // A replay finds what the facts have made of it meanwhile.
       if (init.status === "running") init.step("pause");
       try {
@@ -39,10 +42,10 @@ export function pause(world: World, container: Container, call: Call<undefined>)
         if (init.status === "pausing") init.step("unpaused");
         throw error;
       }
-      if (init.status !== "pausing") throw new VigilError("unknown", "cannot pause a stopped container");
+      if (container.leaving || init.status !== "pausing") throw new VigilError("unknown", "cannot pause a stopped container");
       init.step("paused");
       const paused = container.announcement({ kind: "paused" }, world.clock.now());
-      return { result: undefined, containers: [container], announcements: [paused] };
+      return conclude({ result: undefined, containers: [container], announcements: [paused] });
     }),
   );
 }
@@ -51,12 +54,12 @@ export function resume(world: World, container: Container, call: Call<undefined>
   const { init } = container;
   const allowed = (): void => permit("resume", container.leaving ? "stopped" : init.status);
   return init.mailbox.run(() =>
-    carryOut(world.changes, call, allowed, async () => {
+    carryOut(world.changes, call, allowed, async (conclude) => {
       await world.runtime.resume(`${call.key}/thaw`, container.ref);
-      if (init.status !== "paused") throw new VigilError("unknown", "cannot resume a stopped container");
+      if (container.leaving || init.status !== "paused") throw new VigilError("unknown", "cannot resume a stopped container");
       init.step("resume");
       const resumed = container.announcement({ kind: "resumed" }, world.clock.now());
-      return { result: undefined, containers: [container], announcements: [resumed] };
+      return conclude({ result: undefined, containers: [container], announcements: [resumed] });
     }),
   );
 }
@@ -71,11 +74,11 @@ export function update(
   const { init } = container;
   const allowed = (): void => permit("update", container.leaving ? "stopped" : init.status);
   return init.mailbox.run(() =>
-    carryOut(world.changes, call, allowed, async () => {
+    carryOut(world.changes, call, allowed, async (conclude) => {
       // Before the call: lowering a limit below the use kills from within the write (memory.max, cgroup-v2.rst).
       container.limitsChangedAt = world.clock.now();
       await world.runtime.update(`${call.key}/update`, container.ref, resources);
-      return { result: undefined, containers: [container] };
+      return conclude({ result: undefined, containers: [container] });
     }),
   );
 }
@@ -89,12 +92,12 @@ export function resize(
   const { execId, columns, rows } = target;
   const process = container.process(execId);
   const allowed = (): void => permit("resize", process.status, execId === "" ? "init" : "exec");
-  return carryOut(world.changes, call, allowed, async () => {
+  return carryOut(world.changes, call, allowed, async (conclude) => {
     // An exec has no terminal before its start.
     if (execId === "" || process.status !== "created") {
       await world.runtime.resize(`${call.key}/resize`, container.ref, execId, columns, rows);
     }
-    return { result: undefined };
+    return conclude({ result: undefined });
   });
 }
 
@@ -109,11 +112,11 @@ export function closeStdin(
     world.changes,
     call,
     () => undefined,
-    async () => {
+    async (conclude) => {
       if (execId === "" || process.status !== "created") {
         await world.runtime.closeStdin(`${call.key}/stdin`, container.ref, execId);
       }
-      return { result: undefined };
+      return conclude({ result: undefined });
     },
   );
 }

@@ -25,14 +25,14 @@ export function startInit(world: World, container: Container, call: Call<number>
   const { init } = container;
   const allowed = (): void => permit("start", container.leaving ? "stopped" : init.status);
   return init.mailbox.run(() =>
-    carryOut(world.changes, call, allowed, async () => {
+    carryOut(world.changes, call, allowed, async (conclude) => {
       try {
         await world.runtime.start(`${call.key}/start`, container.ref);
       } catch (error) {
         if (container.startedAt === 0n && container.oomKills > 0n) throw oomKilled("container init", error);
         throw error;
       }
-      return { result: init.pid };
+      return conclude({ result: init.pid });
     }),
   );
 }
@@ -73,10 +73,10 @@ export function addExec(
       throw new VigilError("resource_exhausted", "too many processes are registered and not started");
     }
   };
-  return carryOut(world.changes, call, allowed, () => {
+  return carryOut(world.changes, call, allowed, (conclude) => {
     container.execs.set(execId, new ExecProcess({ execId, stdio, spec: spec.process }));
     const added = container.announcement({ kind: "exec-added", execId }, world.clock.now());
-    return { result: undefined, containers: [container], announcements: [added] };
+    return conclude({ result: undefined, containers: [container], announcements: [added] });
   });
 }
 
@@ -88,20 +88,21 @@ export function startExec(world: World, container: Container, execId: string, ca
     if (exec.failed) throw new VigilError("failed_precondition", `process ${execId} could not be started before`);
   };
   return exec.mailbox.run(() =>
-    carryOut(world.changes, call, allowed, async () => {
+    carryOut(world.changes, call, allowed, async (conclude) => {
       const spec = { execId, stdio: exec.stdio, process: exec.spec };
       const killsBefore = container.oomKills;
       exec.starting = true;
       try {
         const pid = await world.runtime.exec(`${call.key}/exec`, container.ref, spec);
         exec.spec = "";
-        return { result: pid, containers: [container] };
+        return conclude({ result: pid, containers: [container] });
       } catch (error) {
         if (exec.status === "created") execFailed(world, container, exec);
         throw container.oomKills > killsBefore ? oomKilled(`process ${execId}`, error) : error;
       } finally {
         exec.starting = false;
         announceLeaving(world, container);
+        world.changes.flush();
       }
     }),
   );
@@ -120,7 +121,7 @@ export function deleteInit(
       world.changes,
       call,
       () => permit("delete", init.status),
-      async () => {
+      async (conclude) => {
         container.ending = true;
         try {
           // Nothing was written before the start, and the end of a living init's output would never come.
@@ -143,7 +144,7 @@ export function deleteInit(
           exitedAt: exit?.at ?? 0n,
         } as const;
         const deleted = container.announcement(event, world.clock.now());
-        return { result: { pid, exit }, forgotten: [container.id], announcements: [deleted] };
+        return conclude({ result: { pid, exit }, forgotten: [container.id], announcements: [deleted] });
       },
     ),
   );
@@ -161,13 +162,13 @@ export function deleteExec(
       world.changes,
       call,
       () => permit("delete", exec.status, "exec"),
-      async () => {
+      async (conclude) => {
         if (exec.exit) await drain(world, container, exec, call.key);
         await world.runtime.forgetExec(`${call.key}/forget`, container.ref, execId);
         if (exec.status !== "deleted") exec.step("delete");
         container.execs.delete(execId);
         exec.releaseGone(new VigilError("not_found", `process does not exist ${execId}`));
-        return { result: { pid: exec.pid, exit: exec.exit }, containers: [container] };
+        return conclude({ result: { pid: exec.pid, exit: exec.exit }, containers: [container] });
       },
     ),
   );

@@ -164,6 +164,9 @@ export interface OomContext {
 /** Keeps what is known of OOM kills. Called while a fact is applied, so before its commit; the same fact may come again. */
 export interface OomReports {
   record(fact: OomFact, context: OomContext): void;
-  /** A process of the container exited: completes reports that could not tell who was killed. */
-  attribute(fact: ExitedFact): void;
+  /**
+   * A process of the container exited: completes reports that could not tell who was killed. `asked`: a request had sent it
+   * SIGKILL, so that its death says nothing.
+   */
+  attribute(fact: ExitedFact, asked: boolean): void;
 }

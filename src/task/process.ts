@@ -31,6 +31,8 @@ export class TaskProcess {
   pid: number;
   /** Announced: Wait and State may tell it. */
   exit: Exit | undefined;
+  /** A request sent it SIGKILL. Not saved: it only keeps an OOM report from guessing. */
+  killed = false;
   readonly #waiters = new Set<ExitWaiter>();
 
   constructor(options: {

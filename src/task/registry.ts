@@ -105,7 +105,7 @@ export class Registry {
         throw new VigilError("already_exists", `container ${id} already exists`);
       }
     };
-    return carryOut(this.world.changes, call, allowed, async () => {
+    return carryOut(this.world.changes, call, allowed, async (conclude) => {
       this.#early.delete(id);
       this.#creating.set(id, held);
       try {
@@ -125,14 +125,14 @@ export class Registry {
         const { bundle, rootfs, stdio } = spec;
         const event = { kind: "create", bundle, rootfs, stdio, checkpoint: "", pid: created.pid } as const;
         const announcement = container.announcement(event, at, fact?.seq);
-        return {
+        return conclude({
           result: created.pid,
           containers: [container],
           announcements: [announcement],
           // Older ones are of an earlier container of that id.
           covers: held.filter(({ seq }) => seq <= container.lastFact).map(({ seq }) => seq),
           sent: () => this.#created(container, held),
-        };
+        });
       } catch (error) {
         throw this.#createFailed(id, held, error);
       }
@@ -157,7 +157,7 @@ export class Registry {
         killed = true;
         this.world.reports.record(fact, { limitsChangedAt: 0n, announced: false });
       } else if (fact.kind === "exited") {
-        this.world.reports.attribute(fact);
+        this.world.reports.attribute(fact, false);
       }
       this.world.changes.cover(fact.seq);
     }

@@ -71,8 +71,7 @@ export function differences(
     }
   }
   if (!sameRuntime) {
-    for (const id of tested.lost)
-      found.push({ field: `/tasks/delete of ${id} is missing`, stock: "", tested: show(tested.events[id]) });
+    for (const id of tested.lost) compare(`events: /tasks/delete of ${id} is missing`, [], tested.events[id] ?? []);
     for (const [id, list] of Object.entries(tested.events)) {
       if (oomAfterExit(list)) found.push({ field: `oom after exit in ${id}`, stock: "", tested: show(list) });
     }

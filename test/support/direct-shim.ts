@@ -116,11 +116,21 @@ export class DirectShim implements Disposable {
     return { code: result.status ?? -1, stdout: result.stdout, stderr: result.stderr, socket: address };
   }
 
+  /** The launcher with any arguments. */
+  launch(args: readonly string[]): { code: number; stdout: string; stderr: string } {
+    const result = spawnSync(join(bed.built, "containerd-shim-vigil-v1"), args, {
+      cwd: this.dir,
+      env: this.#env,
+      encoding: "utf8",
+    });
+    return { code: result.status ?? -1, stdout: result.stdout, stderr: result.stderr };
+  }
+
   /** The `delete` action, its answer still encoded. */
   delete(bundle: Bundle): { code: number; stdout: Buffer; stderr: string } {
     const args = ["-namespace", this.namespace, "-id", bundle.id, "-bundle", bundle.dir, "delete"];
     const result = spawnSync(join(bed.built, "containerd-shim-vigil-v1"), args, {
-      cwd: bundle.dir,
+      cwd: this.dir,
       env: this.#env,
       timeout: 10_000,
     });

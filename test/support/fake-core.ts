@@ -3,9 +3,9 @@ import { EventEmitter, once } from "node:events";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Request, Response } from "../../src/gen/ttrpc/request.js";
 import { Reader } from "../../src/host/core/reader.js";
 import { Writer } from "../../src/host/core/writer.js";
-import { Request, Response } from "../../src/gen/ttrpc/request.js";
 
 /**
  * The core's side of native/include/vigil.h over a real socket pair, with processes that exist only on paper: for tests of the
@@ -191,7 +191,13 @@ export class FakeCore extends EventEmitter {
     );
   }
 
-  factExited(container: string, exec: string, pid: number, status: number, options: { readonly started?: boolean } = {}): void {
+  factExited(
+    container: string,
+    exec: string,
+    pid: number,
+    status: number,
+    options: { readonly started?: boolean } = {},
+  ): void {
     const process = this.processes.get(`${container}/${exec}`);
     if (process) process.running = false;
     const signal = status > 128 ? status - 128 : 0;
@@ -398,7 +404,8 @@ export class FakeCore extends EventEmitter {
     for (const { fact, entry } of outbox) {
       this.#seq += 1n;
       if (fact > 0n && this.published.some((one) => one.fact === fact)) continue;
-      if (fact > 0n && !this.facts.some((one) => one.seq === fact)) throw new Error(`event of a fact that is covered: ${fact}`);
+      if (fact > 0n && !this.facts.some((one) => one.seq === fact))
+        throw new Error(`event of a fact that is covered: ${fact}`);
       this.outbox.push({ seq: this.#seq, fact, entry });
       this.published.push({ seq: this.#seq, fact, entry });
     }
@@ -410,7 +417,8 @@ export class FakeCore extends EventEmitter {
       this.#requests.delete(key);
       request?.answer?.(reply);
     }
-    if (finished) for (const step of [...this.#results.keys()]) if (step.startsWith(`${key}/`)) this.#results.delete(step);
+    if (finished)
+      for (const step of [...this.#results.keys()]) if (step.startsWith(`${key}/`)) this.#results.delete(step);
     this.emit("commit", key);
   }
 }

@@ -1,6 +1,6 @@
-import { silentLog } from "../../src/base/log.js";
-import { VigilError } from "../../src/base/errors.js";
 import type { Clock } from "../../src/base/clock.js";
+import { VigilError } from "../../src/base/errors.js";
+import { silentLog } from "../../src/base/log.js";
 import type { Call } from "../../src/task/call.js";
 import type { ExitedFact, Fact, OomFact } from "../../src/task/facts.js";
 import type { Announcement, Commit, Json, Runtime } from "../../src/task/ports.js";
@@ -55,7 +55,7 @@ export class SimCore {
   failNextBirth: "oom" | "error" | undefined;
   privatePids = true;
   readonly #results = new Map<string, Result>();
-  readonly #begunKeys = new Set<string>();
+  readonly #later: { readonly key: string; readonly carryOut: () => number; readonly told: ((result: Result) => void)[] }[] = [];
   #stream: Message[] = [];
   #daemon: SimDaemon | undefined;
   #pid = 100;
@@ -64,7 +64,11 @@ export class SimCore {
   /** Begins a daemon and hands over. */
   start(): void {
     this.#stream = [];
-    const daemon: SimDaemon = { registry: this.#registry(() => this.#daemon === daemon), results: new Map(), commits: [] };
+    const daemon: SimDaemon = {
+      registry: this.#registry(() => this.#daemon === daemon),
+      results: new Map(),
+      commits: [],
+    };
     this.#daemon = daemon;
     for (const [id, state] of this.states) daemon.registry.restore(id, state);
     for (const fact of this.facts) daemon.registry.fact(fact);
@@ -103,7 +107,10 @@ export class SimCore {
   }
 
   async settle(): Promise<void> {
-    while (this.#stream.length > 0) await this.deliver(this.#stream.length);
+    while (this.#stream.length > 0 || this.#later.length > 0) {
+      this.progress();
+      await this.deliver(this.#stream.length);
+    }
   }
 
   exit(container: string, exec: string, status: number): boolean {
@@ -171,7 +178,8 @@ export class SimCore {
       begin: () => {
         if (live()) request.begun = true;
       },
-      answer: (result) => Buffer.from(`ok ${JSON.stringify(result, (_, value) => (typeof value === "bigint" ? `${value}` : value))}`),
+      answer: (result) =>
+        Buffer.from(`ok ${JSON.stringify(result, (_, value) => (typeof value === "bigint" ? `${value}` : value))}`),
       refuse: (error) => Buffer.from(`${error.code} ${error.message}`),
     };
     const failed = (error: unknown): void => {
@@ -201,11 +209,7 @@ export class SimCore {
           return 0;
         });
       },
-      exec: (key, { id }, { execId }) =>
-        this.#command(live, key, () => {
-          if (this.processes.get(id)?.get("")?.state === "exited") throw new VigilError("unknown", "the init is gone");
-          return this.#birth(id, execId, false);
-        }),
+      exec: (key, { id }, { execId }) => this.#command(live, key, () => this.#exec(id, execId), "later"),
       signal: async (key, { id }, execId, signal) => {
         await this.#command(live, key, () => {
           if (!this.exit(id, execId, 128 + signal)) throw new VigilError("not_found", "process already finished");
@@ -276,23 +280,49 @@ export class SimCore {
   }
 
   /** Once a key; the result comes with the stream, behind the facts that it made. */
-  #command(live: () => boolean, key: string, carryOut: () => number): Promise<number> {
-    const daemon = this.#daemon;
+  #command(live: () => boolean, key: string, carryOut: () => number, when?: "later"): Promise<number> {
     return new Promise((resolve, reject) => {
-      if (!live() || !daemon) return;
-      if (!this.#results.has(key)) {
-        this.#begunKeys.add(key);
-        let result: Result;
-        try {
-          result = { value: carryOut(), error: undefined };
-        } catch (error) {
-          result = { value: 0, error: VigilError.from(error) };
-        }
-        this.#results.set(key, result);
-      }
-      const { value, error } = this.#results.get(key) ?? { value: 0, error: undefined };
-      this.#stream.push({ run: () => (error ? reject(error) : resolve(value)) });
+      if (!live()) return;
+      const told = ({ value, error }: Result): void => {
+        if (live()) this.#stream.push({ run: () => (error ? reject(error) : resolve(value)) });
+      };
+      const kept = this.#results.get(key);
+      const running = this.#later.find((one) => one.key === key);
+      if (kept) told(kept);
+      else if (running) running.told.push(told);
+      else if (when) this.#later.push({ key, carryOut, told: [told] });
+      else told(this.#do(key, carryOut));
     });
+  }
+
+  #do(key: string, carryOut: () => number): Result {
+    let result: Result;
+    try {
+      result = { value: carryOut(), error: undefined };
+    } catch (error) {
+      result = { value: 0, error: VigilError.from(error) };
+    }
+    this.#results.set(key, result);
+    return result;
+  }
+
+  /** What takes its time in a core is done: births of execs. */
+  progress(): void {
+    for (const { key, carryOut, told } of this.#later.splice(0)) {
+      const result = this.#do(key, carryOut);
+      for (const tell of told) tell(result);
+    }
+  }
+
+  /** One that was under way when the init died may get as far as execve, and is killed at once. */
+  #exec(id: string, execId: string): number {
+    const init = this.processes.get(id)?.get("");
+    if (!init) throw new VigilError("unknown", "no such container");
+    if (init.state !== "exited") return this.#birth(id, execId, false);
+    if (this.#pid % 2 === 0) throw new VigilError("unknown", "the init is gone");
+    const pid = this.#birth(id, execId, false);
+    this.exit(id, execId, 137);
+    return pid;
   }
 
   #commit(live: () => boolean, commit: Commit): Promise<void> {

@@ -1,60 +1,77 @@
+// A ttrpc client that can also say wrong things: frames are made by hand (containerd ttrpc PROTOCOL.md).
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { Request, Response } from "../../src/gen/ttrpc/request.js";
 
-const headerBytes = 10;
-
-export interface TtrpcAnswer {
+export interface Answer {
   readonly code: number;
   readonly message: string;
   readonly payload: Uint8Array;
 }
 
-/** One ttrpc connection with any number of calls under way: what containerd is to a shim. */
-export class TtrpcClient {
+export class TtrpcClient implements Disposable {
   readonly #socket: Socket;
-  readonly #calls = new Map<number, { resolve(answer: TtrpcAnswer): void; reject(error: Error): void }>();
-  #stream = -1;
+  readonly #waiting = new Map<number, (answer: Answer) => void>();
   #rest: Buffer = Buffer.alloc(0);
+  #stream = -1;
+  readonly closed: Promise<unknown>;
 
-  constructor(path: string) {
-    this.#socket = connect(path.replace(/^unix:\/\//, ""));
-    this.#socket.on("data", (chunk: Buffer) => this.#receive(chunk));
-    this.#socket.on("error", (error) => this.#fail(error));
-    this.#socket.on("close", () => this.#fail(new Error("the connection was closed")));
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    // A server that hangs up on garbage is one of the things to see.
+    socket.on("error", () => undefined);
+    this.closed = once(socket, "close");
+    socket.on("data", (chunk) => this.#take(chunk));
   }
 
-  call(service: string, method: string, payload: Uint8Array, timeoutNs = 0n): Promise<TtrpcAnswer> {
-    this.#stream += 2;
-    const stream = this.#stream;
-    const data = Request.encode({ service, method, payload, timeoutNano: timeoutNs, metadata: [] }).finish();
-    const header = Buffer.alloc(headerBytes);
-    header.writeUInt32BE(data.length, 0);
-    header.writeUInt32BE(stream, 4);
-    header.writeUInt8(1, 8);
-    return new Promise((resolve, reject) => {
-      this.#calls.set(stream, { resolve, reject });
-      this.#socket.write(Buffer.concat([header, data]));
-    });
+  static async connect(path: string): Promise<TtrpcClient> {
+    const socket = connect(path);
+    await once(socket, "connect");
+    return new TtrpcClient(socket);
   }
 
-  close(): void {
+  [Symbol.dispose](): void {
     this.#socket.destroy();
   }
 
-  #receive(chunk: Buffer): void {
-    this.#rest = Buffer.concat([this.#rest, chunk]);
-    while (this.#rest.length >= headerBytes && this.#rest.length >= headerBytes + this.#rest.readUInt32BE(0)) {
-      const end = headerBytes + this.#rest.readUInt32BE(0);
-      const { status, payload } = Response.decode(this.#rest.subarray(headerBytes, end));
-      const stream = this.#rest.readUInt32BE(4);
-      this.#rest = this.#rest.subarray(end);
-      this.#calls.get(stream)?.resolve({ code: status?.code ?? 0, message: status?.message ?? "", payload });
-      this.#calls.delete(stream);
-    }
+  call(
+    method: string,
+    payload: Uint8Array,
+    options: { readonly service?: string; readonly timeoutNano?: bigint } = {},
+  ): Promise<Answer> {
+    this.#stream += 2;
+    const { service = "containerd.task.v2.Task", timeoutNano = 0n } = options;
+    return this.send(
+      this.#stream,
+      Request.encode({ service, method, payload: Buffer.from(payload), timeoutNano, metadata: [] }).finish(),
+    );
   }
 
-  #fail(error: Error): void {
-    for (const call of this.#calls.values()) call.reject(error);
-    this.#calls.clear();
+  /** One frame with any stream id and any body; resolves with the answer to that id. */
+  send(stream: number, body: Uint8Array, type = 1): Promise<Answer> {
+    const header = Buffer.alloc(10);
+    header.writeUInt32BE(body.length, 0);
+    header.writeUInt32BE(stream, 4);
+    header.writeUInt8(type, 8);
+    const answer = new Promise<Answer>((resolve) => this.#waiting.set(stream, resolve));
+    this.#socket.write(Buffer.concat([header, body]));
+    return answer;
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.#socket.write(bytes);
+  }
+
+  #take(chunk: Buffer): void {
+    this.#rest = Buffer.concat([this.#rest, chunk]);
+    while (this.#rest.length >= 10) {
+      const length = this.#rest.readUInt32BE(0);
+      if (this.#rest.length < 10 + length) return;
+      const stream = this.#rest.readUInt32BE(4);
+      const { status, payload } = Response.decode(this.#rest.subarray(10, 10 + length));
+      this.#rest = this.#rest.subarray(10 + length);
+      this.#waiting.get(stream)?.({ code: status?.code ?? 0, message: status?.message ?? "", payload });
+      this.#waiting.delete(stream);
+    }
   }
 }

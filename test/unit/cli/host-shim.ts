@@ -11,6 +11,8 @@ import {
   type ExecProcessRequest,
   type KillRequest,
   type StartRequest,
+  type StateRequest,
+  StateResponse,
   TaskDefinition,
   type WaitRequest,
 } from "../../../src/gen/containerd/task/v3/shim.js";
@@ -124,6 +126,10 @@ export class HostShim {
         const { child } = this.#find(execId);
         if (!child || child.exitCode !== null) throw new VigilError("not_found", "process already finished");
         child.kill(signal);
+      },
+      state: ({ execId }: StateRequest) => {
+        const { child } = this.#find(execId);
+        return StateResponse.fromPartial({ status: child?.exitCode === null ? Status.RUNNING : Status.STOPPED });
       },
       delete: async ({ execId }: DeleteRequest) => {
         const exitStatus = (await this.#find(execId).exited) ?? 0;

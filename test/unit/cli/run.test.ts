@@ -57,9 +57,9 @@ describe("run", () => {
     const result = await vigil(["run", "--rm", "--rootfs", rootfs, "--name", "a", "--", "sh", "-c", script]);
     expect(result).toEqual({ code: 3, out: "out\n", err: "err\n" });
     expect(await leftInRun()).toEqual([]);
-    expect(await shim.actions()).toEqual([
-      `grpc ${directory}/run/bundles/vigil/a -namespace vigil -id a -address  -publish-binary  -bundle ${directory}/run/bundles/vigil/a start`,
-    ]);
+    const common = `-namespace vigil -id a -address  -publish-binary  -bundle ${directory}/run/bundles/vigil/a`;
+    const bundle = `${directory}/run/bundles/vigil/a`;
+    expect(await shim.actions()).toEqual([`grpc ${bundle} ${common} start`, `grpc ${bundle} ${common} delete`]);
     expect(shim.calls).toEqual(["create", "start", "wait", "oomReports", "delete", "shutdown"]);
   });
 
@@ -168,6 +168,7 @@ describe("run", () => {
     const ran = await vigil(["exec", "-i", "-e", "B=2", "a", "sh", "-c", "cat; echo $A$B; exit 4"], { stdin: "in " });
     expect(ran).toEqual({ code: 4, out: "in 12\n", err: "" });
     expect((await vigil(["rm", "-n", "other", "a"])).err).toContain("there is no container named a");
+    expect((await vigil(["rm", "a"])).err).toContain("a is running");
     const following = start(["logs", "-f", "a"]);
     expect((await vigil(["kill", "a"])).code).toBe(0);
     expect(await vigil(["wait", "a"])).toEqual({ code: 0, out: "9\n", err: "" });

@@ -34,13 +34,21 @@ afterEach(async () => {
 });
 
 const create = () =>
-  core.call("Create", shim.CreateTaskRequest.encode(shim.CreateTaskRequest.fromPartial({ id: "t1", bundle: join(directory, "bundle") })).finish());
+  core.call(
+    "Create",
+    shim.CreateTaskRequest.encode(
+      shim.CreateTaskRequest.fromPartial({ id: "t1", bundle: join(directory, "bundle") }),
+    ).finish(),
+  );
 const start = (execId = "") => core.call("Start", shim.StartRequest.encode({ id: "t1", execId }).finish());
 const wait = (execId = "") => core.call("Wait", shim.WaitRequest.encode({ id: "t1", execId }).finish());
-const kill = (signal: number) => core.call("Kill", shim.KillRequest.encode({ id: "t1", execId: "", signal, all: false }).finish());
+const kill = (signal: number) =>
+  core.call("Kill", shim.KillRequest.encode({ id: "t1", execId: "", signal, all: false }).finish());
 const remove = () => core.call("Delete", shim.DeleteRequest.encode({ id: "t1", execId: "" }).finish());
 const state = async () =>
-  shim.StateResponse.decode((await core.call("State", shim.StateRequest.encode({ id: "t1", execId: "" }).finish())).payload);
+  shim.StateResponse.decode(
+    (await core.call("State", shim.StateRequest.encode({ id: "t1", execId: "" }).finish())).payload,
+  );
 const topics = () => core.published.map(({ entry }) => ForwardRequest.decode(entry).envelope?.topic);
 
 describe("the daemon", () => {
@@ -120,14 +128,19 @@ describe("the daemon", () => {
 
   test("refuses what it does not know", async () => {
     expect(await core.call("Fly", new Uint8Array(0))).toMatchObject({ code: 12, message: "method Fly" });
-    expect(await core.call("State", new Uint8Array(0), { service: "x.Y" })).toMatchObject({ code: 12, message: "service x.Y" });
+    expect(await core.call("State", new Uint8Array(0), { service: "x.Y" })).toMatchObject({
+      code: 12,
+      message: "service x.Y",
+    });
     expect(await core.call("State", Buffer.from([0xff]))).toMatchObject({ code: 3 });
     expect(await state().catch(() => "refused")).toMatchObject({ id: "" });
   });
 
   test("an expired request is refused and never executed", async () => {
     // The fake core says that it is a millisecond old.
-    const id = shim.CreateTaskRequest.encode(shim.CreateTaskRequest.fromPartial({ id: "t1", bundle: join(directory, "bundle") }));
+    const id = shim.CreateTaskRequest.encode(
+      shim.CreateTaskRequest.fromPartial({ id: "t1", bundle: join(directory, "bundle") }),
+    );
     expect(await core.call("Create", id.finish(), { timeoutNs: 1_000n })).toMatchObject({ code: 4 });
     expect(core.commands).toEqual([]);
   });
