@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -30,6 +31,7 @@
 #define CORE_ANSWER_NS 1500000000u
 #define CGROUP_REMOVE_MS 1500
 #define CORE_LEAVES_MS 1200
+#define WORD_NS 400000000u
 
 static uint64_t now(clockid_t clock) {
         struct timespec t;
@@ -129,6 +131,37 @@ static int run_teardown(const struct vg_teardown *t) {
         return r;
 }
 
+/* A daemon whose core has died waits for the answer to the event on its way and leaves the number of the last one taken beside the
+ * journal (src/events/farewell.ts). One that died with its core leaves nothing, and is not waited for longer than this. */
+static uint64_t read_word(const char *journal) {
+        char directory[PATH_MAX + 16], path[PATH_MAX + 32];
+        snprintf(directory, sizeof directory, "%s", journal);
+        char *slash = strrchr(directory, '/');
+        if (!slash)
+                return 0;
+        *slash = 0;
+        snprintf(path, sizeof path, "%s/delivered", directory);
+        _cleanup_close_ int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        /* Without inotify (fs.inotify.max_user_instances) the time is waited out. */
+        if (watch >= 0)
+                inotify_add_watch(watch, directory, IN_MOVED_TO);
+        uint64_t deadline = now(CLOCK_MONOTONIC) + WORD_NS;
+        for (;;) {
+                _cleanup_fclose_ FILE *f = fopen(path, "re");
+                unsigned long long delivered;
+                if (f)
+                        return fscanf(f, "%llu", &delivered) == 1 ? delivered : 0;
+                uint64_t at = now(CLOCK_MONOTONIC);
+                if (at >= deadline)
+                        return 0;
+                struct pollfd p = {.fd = watch, .events = POLLIN};
+                char events[4096];
+                poll(&p, 1, (int)((deadline - at) / 1000000u) + 1);
+                while (watch >= 0 && read(watch, events, sizeof events) > 0)
+                        ;
+        }
+}
+
 static void add_uncounted_kills(const struct vg_teardown *t, struct vg_owed *owed) {
         uint64_t count;
         if (t->memory_version && vg_oom_count(t->memory_version, t->memory_file, t->memory_key, &count) == 0 &&
@@ -159,8 +192,11 @@ static void remove_core_files(const struct vg_settings *s, const struct vg_args 
                               const struct vg_core_entry *core) {
         char path[PATH_MAX * 2];
         if (core->state[0]) {
-                snprintf(path, sizeof path, "%s/journal", core->state);
-                unlink(path);
+                static const char *const files[] = {"journal", "delivered"};
+                for (size_t i = 0; i < VG_COUNT(files); i++) {
+                        snprintf(path, sizeof path, "%s/%s", core->state, files[i]);
+                        unlink(path);
+                }
                 rmdir(core->state); /* stays when it holds OOM reports */
         }
         unlink(socket);
@@ -192,6 +228,8 @@ static void end_container(const struct vg_args *args, const struct vg_teardown *
         else if (core->state[0])
                 snprintf(journal, sizeof journal, "%s/journal", core->state);
         owed->counted_fact = t->counted_fact;
+        if (journal[0] && !alive)
+                owed->delivered = read_word(journal);
         if (journal[0])
                 warn("the journal of the dead core", vg_owed_read(journal, owed));
         if (!owed->pid)

@@ -104,8 +104,9 @@ static bool is_text(struct vg_bytes b, const char *s) {
 
 static int on_outbox(void *owner, uint64_t seq, uint64_t fact, struct vg_bytes entry) {
         struct vg_owed *owed = owner;
-        (void)seq;
         (void)fact;
+        if (seq <= owed->delivered)
+                return 0;
         struct vg_bytes envelope = field(entry, 1), topic = field(envelope, 3), event = field(field(envelope, 4), 2);
         /* Every task event has the container's id as its first field. */
         if (!is_text(field(event, 1), owed->container) || is_text(topic, "/tasks/delete") ||

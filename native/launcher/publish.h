@@ -11,6 +11,7 @@ struct vg_owed {
         const char *name_space, *container;
         struct vg_writer requests; /* list of bytes: serialized ForwardRequests in the order in which they are owed */
         uint32_t count;
+        uint64_t delivered;       /* set by the caller: outbox entries up to it were taken, whatever the journal says */
         uint64_t counted_fact;    /* set by the caller: facts up to it are in the teardown record's count ... */
         uint64_t uncounted_kills; /* ... and these are those of later ones */
         /* The init's end as the journal knows it. */

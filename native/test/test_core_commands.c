@@ -396,12 +396,16 @@ static void output_is_kept_while_no_daemon_lives(void) {
         CHECK(bed_expect_result(&d, "t:2") == 0);
         bed_daemon_kill(&d);
         reborn(&bed, &d);
-        for (int i = 0; i < 2; i++) { /* created, started */
-                struct bed_record fact = bed_expect(&d, VG_REC_FACT);
-                bed_record_done(&fact);
+        bool exited = false, handed_over = false; /* the process ends before or after the hand-over */
+        while (!exited || !handed_over) {
+                struct bed_record r;
+                bed_next(&d, &r);
+                vg_get_u64(&r.reader);
+                exited |= r.header.type == VG_REC_FACT && vg_get_u8(&r.reader) == VG_FACT_EXITED;
+                handed_over |= r.header.type == VG_REC_SYNCED;
+                bed_record_done(&r);
         }
-        synced(&d);
-        CHECK(bed_expect_exited(&d, "c", "", true) == 0);
+        bed_say_ready(&d);
         struct vg_writer w = {0};
         vg_put_str(&w, "t:3");
         vg_put_str(&w, "c");
@@ -521,5 +525,5 @@ int main(int argc, char **argv) {
                 facts_are_told_again_until_a_commit_covers_them,
                 orphans_of_containers_are_reaped,
         };
-        return bed_run(tests, VG_COUNT(tests), argc, argv);
+        return argc > 1 ? bed_run(tests, VG_COUNT(tests), argc, argv) : bed_run_together(tests, VG_COUNT(tests));
 }

@@ -498,5 +498,5 @@ int main(int argc, char **argv) {
                 a_held_request_is_replayed_until_it_is_committed,
                 a_daemon_that_never_starts_is_told_of,
         };
-        return bed_run(tests, VG_COUNT(tests), argc, argv);
+        return argc > 1 ? bed_run(tests, VG_COUNT(tests), argc, argv) : bed_run_together(tests, VG_COUNT(tests));
 }

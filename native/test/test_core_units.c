@@ -255,16 +255,16 @@ static void the_teardown_record_is_kept_up_to_date(void) {
         CHECK(vg_teardown_file_write(&config, "c", text, &file) == 0);
         vg_teardown_file_armed(&file);
         CHECK(file.baseline == 5);
-        CHECK(vg_teardown_file_pid(&file, 42, 4242) == 0 && vg_teardown_file_counted(&file, 2) == 0);
+        CHECK(vg_teardown_file_pid(&file, 42, 4242) == 0 && vg_teardown_file_counted(&file, 2, 9) == 0);
         snprintf(path, sizeof path, "%s/c/teardown", config.cores);
         _cleanup_free_ char *record = read_text(path);
         snprintf(expected, sizeof expected,
-                 "vigil-teardown 1\ncgroup 2 /c g\nmemory 2 %s oom_kill 7\nmount /m\npid 42 4242\njournal %s/journal\n", events,
+                 "vigil-teardown 1\ncgroup 2 /c g\nmemory 2 %s oom_kill 7\nmount /m\npid 42 4242\njournal %s/journal\ncounted-fact 9\n", events,
                  config.state_dir);
         CHECK(strcmp(record, expected) == 0);
         struct vg_teardown read; /* as `delete` reads it */
         CHECK(vg_teardown_read(path, &read) == 0 && read.pid == 42 && read.memory_count == 7 && read.start_time == 4242);
-        CHECK(strcmp(read.memory_file, events) == 0);
+        CHECK(strcmp(read.memory_file, events) == 0 && read.counted_fact == 9);
         vg_teardown_done(&read);
         vg_teardown_file_remove(&file);
         CHECK(access(path, F_OK) < 0);

@@ -2,6 +2,7 @@ import { Socket } from "node:net";
 import { dirname } from "node:path";
 import type { Duplex } from "node:stream";
 import { createLog, type Log, type LogLevel } from "../base/log.js";
+import { VigilError } from "../base/errors.js";
 import { Channel } from "../host/core/channel.js";
 import { Core } from "../host/core/core.js";
 import { composeDaemon, type Daemon } from "./serve.js";
@@ -34,7 +35,8 @@ function run(socket: Duplex, least: LogLevel): void {
     record: (type, payload) => core.take(type, payload),
     batch: (number) => core.settle(number),
     end(reason) {
-      if (reason) fail(log, "the core's stream failed", reason);
+      // A killed core resets the stream instead of ending it; what it sent wrong is another matter.
+      if (reason instanceof VigilError) fail(log, "the core's stream failed", reason);
       setTimeout(() => process.exit(0), closeMs).unref();
       void (daemon?.close() ?? Promise.resolve()).then(() => process.exit(0));
     },

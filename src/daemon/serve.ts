@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { systemClock } from "../base/clock.js";
 import type { Log } from "../base/log.js";
 import { Scope } from "../base/scope.js";
+import { leaveWord } from "../events/farewell.js";
 import { forwardOverGrpc } from "../events/forward-grpc.js";
 import { forwardOverTtrpc } from "../events/forward-ttrpc.js";
 import { EventHistory } from "../events/history.js";
@@ -37,6 +38,10 @@ export interface Daemon extends CoreEvents {
 /** How long Shutdown waits for events to be taken; the rest stays on disk. */
 const drainMs = 2_000;
 const keptEvents = 1_000;
+/** How long a daemon without a core waits for the answer to the event that is on its way. */
+const farewellMs = 250;
+/** Where cores have their entries; the launcher and the core read the same variable. */
+const runDirectory = process.env.VIGIL_RUN ?? "/run/vigil";
 
 /** The composition root: who exists and who knows whom. `core` is called from here on, `hello` comes first from it. */
 export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirectory, log }: DaemonOptions): Daemon {
@@ -138,7 +143,10 @@ export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirector
       void drained.then(() => registry.empty && core.shutdown());
     },
     batch: () => registry.flush(),
-    close: () => scope.close(),
+    async close() {
+      if (publisher) leaveWord(hello, runDirectory, await publisher.finish(farewellMs));
+      await scope.close();
+    },
   };
 }
 

@@ -38,6 +38,7 @@ export class Publisher {
   #idle: (() => void)[] = [];
   #running = false;
   #closed = false;
+  #taken = 0n;
   #cancelPause: (() => void) | undefined;
   #pauseMs = firstPauseMs;
 
@@ -73,6 +74,22 @@ export class Publisher {
     this.#cancelPause?.();
   }
 
+  /** Begins nothing new; resolves with the last sequence taken, once what is on its way was answered, or after that time. */
+  async finish(timeoutMs: number): Promise<bigint> {
+    this.#closed = true;
+    this.#cancelPause?.();
+    if (this.#running) {
+      await new Promise<void>((resolve) => {
+        const cancel = this.#options.clock.after(timeoutMs, resolve);
+        this.#idle.push(() => {
+          cancel();
+          resolve();
+        });
+      });
+    }
+    return this.#taken;
+  }
+
   close(): void {
     this.#closed = true;
     this.#cancelPause?.();
@@ -84,6 +101,7 @@ export class Publisher {
     for (let entry = this.#queue[0]; entry && !this.#closed; entry = this.#queue[0]) {
       if (await this.#forward(entry)) {
         this.#queue.shift();
+        this.#taken = entry.sequence;
         this.#options.delivered(entry.sequence);
         this.#pauseMs = firstPauseMs;
       } else {

@@ -6,7 +6,7 @@ import type { Log } from "../base/log.js";
 import { type Commits, carry } from "./carrier.js";
 import { type GrpcChanges, heldData } from "./grpc-changes.js";
 import type { Method, Services } from "./method.js";
-import { openAnswer } from "./status.js";
+import { inErrdefsWords, openAnswer } from "./status.js";
 
 export interface GrpcOptions {
   readonly services: Services;
@@ -63,8 +63,8 @@ function wireMethod(service: string, name: string, method: Method): Grpc.MethodD
 }
 
 function statusOf(error: unknown): { code: number; details: string } {
-  const { code, message } = VigilError.from(error);
-  return { code: statusCodes[code], details: message };
+  const failure = VigilError.from(error);
+  return { code: statusCodes[failure.code], details: inErrdefsWords(failure) };
 }
 
 function handler(options: GrpcOptions, service: string, name: string, method: Method): Grpc.UntypedHandleCall {

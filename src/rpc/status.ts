@@ -28,7 +28,7 @@ const classWords: Partial<Record<ErrorCode, string>> = {
   unimplemented: "not implemented",
 };
 
-function inErrdefsWords({ code, message }: VigilError): string {
+export function inErrdefsWords({ code, message }: VigilError): string {
   const words = classWords[code];
   return words === undefined || message.endsWith(words) ? message : `${message}: ${words}`;
 }

@@ -60,7 +60,7 @@ export async function memory(containerd: Containerd, use: Runtimes, times: numbe
     const own = series(`memory, ${label}: private`, "MiB");
     for (let at = 0; at < times; at++) {
       for (const side of ["stock", "tested"] as readonly Side[]) {
-        const seen = await holding(containerd, use[side], count, `m${count}${side[0]}${at}-`);
+        const seen = await holding(containerd, use[side], count, `m${count}${side[0]}${at}x`);
         rss[side].push(seen.rss);
         pss[side].push(seen.pss);
         own[side].push(seen.own);

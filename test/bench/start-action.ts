@@ -8,6 +8,11 @@ import type { Containerd } from "../support/containerd.js";
 import { TtrpcClient } from "../support/ttrpc-client.js";
 import { inTurns, type Runtimes, type Series, series } from "./measure.js";
 
+/** A reply that is no JSON is an address, of version 2. */
+function bootstrap(reply: string): { version: number; address: string } {
+  return reply.startsWith("{") ? JSON.parse(reply) : { version: 2, address: reply };
+}
+
 export async function startAction(containerd: Containerd, use: Runtimes, times: number): Promise<Series[]> {
   const whole = series("shim `start` action", "ms");
   const binaries = bed.binaries(containerd.version);
@@ -40,12 +45,14 @@ export async function startAction(containerd: Containerd, use: Runtimes, times: 
     const { code, stdout, stderr } = await runCommand([...argv, "start"], { cwd: bundle, env });
     whole[side].push(performance.now() - begin);
     if (code !== 0) throw new Error(`${argv.join(" ")} start: ${stdout}${stderr}`);
-    const reply = stdout.toString().trim();
-    const address = reply.startsWith("{") ? (JSON.parse(reply) as { address: string }).address : reply;
+    const { version, address } = bootstrap(stdout.toString().trim());
     using client = await TtrpcClient.connect(address.replace("unix://", ""));
     const request = ShutdownRequest.encode(ShutdownRequest.fromPartial({ id })).finish();
+    const service = `containerd.task.v${version}.Task`;
     // The shim may be gone before it answers.
-    await Promise.race([client.call("Shutdown", request), client.closed]);
+    const answer = await Promise.race([client.call("Shutdown", request, { service }), client.closed]);
+    const refusal = answer as { code?: number; message?: string } | undefined;
+    if (refusal?.code) throw new Error(`Shutdown of ${use[side]}: ${refusal.message}`);
     await runCommand([...argv, "-bundle", bundle, "delete"], { cwd: bundle, env });
     await reader;
   });

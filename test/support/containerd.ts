@@ -140,6 +140,22 @@ export async function startContainerd(version: Version): Promise<Containerd> {
     return { version, namespace, base, socket, rootfs, env, events, ctrArgv, ctr, bundle, image: imported, restart };
   };
 
+  /** A test that failed half-way leaves containers; they are not to outlive it. */
+  const endSurvivors = async () => {
+    const alive = new Map<string, string>();
+    for (const { topic, namespace, body } of events.records) {
+      const key = `${namespace}/${body.id}`;
+      if (topic === "/containers/create") alive.set(key, namespace);
+      if (topic === "/containers/delete") alive.delete(key);
+    }
+    for (const [key, namespace] of alive) {
+      const options = { env: { ...baseEnv, CONTAINERD_NAMESPACE: namespace }, limitMs: seconds(10) };
+      const id = key.slice(namespace.length + 1);
+      await runCommand(ctrArgv(["task", "delete", "--force", id]), options);
+      await runCommand(ctrArgv(["container", "delete", id]), options);
+    }
+  };
+
   await up();
   return {
     ...(await open(main)),
@@ -148,6 +164,7 @@ export async function startContainerd(version: Version): Promise<Containerd> {
     settled: () => probe(seconds(10)),
     another: (suffix) => open(`${main}${suffix}`),
     close: async () => {
+      await endSurvivors();
       await down("SIGTERM");
       // What the OCI runtime leaves by design: the parent directory of its cgroups.
       await removeEmptyCgroups(main);

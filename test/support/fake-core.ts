@@ -16,6 +16,8 @@ const top = join(fileURLToPath(import.meta.url), "../../..");
 const headerBytes = 24;
 
 export interface FakeCoreOptions {
+  /** boot.cjs beside a bundled daemon. */
+  readonly boot: string;
   readonly stateDirectory: string;
   readonly ttrpcAddress?: string;
   readonly bootId?: string;
@@ -80,8 +82,8 @@ export class FakeCore extends EventEmitter {
     this.#number = 0n;
     this.#rest = Buffer.alloc(0);
     this.ready = false;
-    const child = spawn(process.execPath, ["--import", "tsx", join(top, "src/daemon/main.ts"), "daemon"], {
-      cwd: top,
+    const child = spawn(process.execPath, [this.#options.boot, "daemon"], {
+      cwd: "/",
       stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"],
       env: { PATH: process.env.PATH ?? "", HOME: "/", VIGIL_LIBDIR: join(top, "build/lib/vigil") },
     });

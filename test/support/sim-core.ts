@@ -55,7 +55,11 @@ export class SimCore {
   failNextBirth: "oom" | "error" | undefined;
   privatePids = true;
   readonly #results = new Map<string, Result>();
-  readonly #later: { readonly key: string; readonly carryOut: () => number; readonly told: ((result: Result) => void)[] }[] = [];
+  readonly #later: {
+    readonly key: string;
+    readonly carryOut: () => number;
+    readonly told: ((result: Result) => void)[];
+  }[] = [];
   #stream: Message[] = [];
   #daemon: SimDaemon | undefined;
   #pid = 100;

@@ -2,14 +2,18 @@ import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { TaskExit } from "../../../src/gen/containerd/events/task.js";
 import { ForwardRequest } from "../../../src/gen/containerd/services/events/ttrpc/v1/events.js";
 import * as shim from "../../../src/gen/containerd/task/v3/shim.js";
 import { Status } from "../../../src/gen/containerd/types/task/task.js";
+import { bundleDaemon } from "../../support/daemon-bundle.js";
 import { FakeCore } from "../../support/fake-core.js";
 
 // The daemon as a program: started as the core starts it, over real descriptors; the core's side is played.
+
+const bundle = bundleDaemon();
+afterAll(() => bundle.remove());
 
 let directory: string;
 let core: FakeCore;
@@ -24,7 +28,7 @@ beforeEach(async () => {
     linux: { namespaces: [{ type: "pid" }, { type: "mount" }], cgroupsPath: "/vigil-test/t1" },
   };
   writeFileSync(join(directory, "bundle/config.json"), JSON.stringify(config));
-  core = new FakeCore({ stateDirectory: join(directory, "state") });
+  core = new FakeCore({ boot: bundle.boot, stateDirectory: join(directory, "state") });
   await core.start();
 });
 
@@ -33,11 +37,11 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-const create = () =>
+const create = (rest: Partial<shim.CreateTaskRequest> = {}) =>
   core.call(
     "Create",
     shim.CreateTaskRequest.encode(
-      shim.CreateTaskRequest.fromPartial({ id: "t1", bundle: join(directory, "bundle") }),
+      shim.CreateTaskRequest.fromPartial({ id: "t1", bundle: join(directory, "bundle"), ...rest }),
     ).finish(),
   );
 const start = (execId = "") => core.call("Start", shim.StartRequest.encode({ id: "t1", execId }).finish());
@@ -66,9 +70,9 @@ describe("the daemon", () => {
     expect(await remove()).toMatchObject({ code: 2, message: "cannot delete a running process" });
     expect(await kill(9)).toMatchObject({ code: 0 });
     expect(shim.WaitResponse.decode((await waited).payload)).toMatchObject({ exitStatus: 137 });
-    expect(await kill(9)).toMatchObject({ code: 5, message: "process already finished" });
+    expect(await kill(9)).toMatchObject({ code: 5, message: "process already finished: not found" });
     expect(shim.DeleteResponse.decode((await remove()).payload)).toMatchObject({ pid, exitStatus: 137 });
-    expect(await start()).toMatchObject({ code: 5, message: "container not created" });
+    expect(await start()).toMatchObject({ code: 5, message: "container not created: not found" });
     expect(topics()).toEqual(["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"]);
     expect(core.states.size).toBe(0);
     expect(core.facts).toEqual([]);
@@ -127,13 +131,22 @@ describe("the daemon", () => {
   });
 
   test("refuses what it does not know", async () => {
-    expect(await core.call("Fly", new Uint8Array(0))).toMatchObject({ code: 12, message: "method Fly" });
+    expect(await core.call("Fly", new Uint8Array(0))).toMatchObject({
+      code: 12,
+      message: "method Fly: not implemented",
+    });
     expect(await core.call("State", new Uint8Array(0), { service: "x.Y" })).toMatchObject({
       code: 12,
-      message: "service x.Y",
+      message: "service x.Y: not implemented",
     });
     expect(await core.call("State", Buffer.from([0xff]))).toMatchObject({ code: 3 });
-    expect(await state().catch(() => "refused")).toMatchObject({ id: "" });
+    expect(await start()).toMatchObject({ code: 5, message: "container not created: not found" });
+    expect(await create({ id: "../x" })).toMatchObject({ code: 3 });
+    expect(await create({ checkpoint: "/c" })).toMatchObject({ code: 3 });
+    expect(await create({ bundle: "/nowhere" })).toMatchObject({ code: 3 });
+    expect(await create()).toMatchObject({ code: 0 });
+    expect(await create()).toMatchObject({ code: 6 });
+    expect(topics()).toEqual(["/tasks/create"]);
   });
 
   test("an expired request is refused and never executed", async () => {
@@ -143,6 +156,22 @@ describe("the daemon", () => {
     );
     expect(await core.call("Create", id.finish(), { timeoutNs: 1_000n })).toMatchObject({ code: 4 });
     expect(core.commands).toEqual([]);
+  });
+
+  test("a connection that closes drops its Waits, and what begun goes on", async () => {
+    await create();
+    const waiting = core.call("Wait", shim.WaitRequest.encode({ id: "t1", execId: "" }).finish(), { connection: 2n });
+    let answered = false;
+    void waiting.then(() => {
+      answered = true;
+    });
+    await once(core, "parked");
+    core.close(2n);
+    await start();
+    await kill(9);
+    await wait();
+    expect(answered).toBe(false);
+    expect(core.unanswered).toEqual([]);
   });
 
   test("a Wait whose deadline passes ends with that", async () => {

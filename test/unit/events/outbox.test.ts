@@ -80,7 +80,7 @@ describe("the outbox", () => {
       topic: "/tasks/oom",
       containerId: "c",
       typeUrl: "containerd.events.TaskOOM",
-      value: Buffer.from([0x0a, 1, 0x63]),
+      value: Uint8Array.from([0x0a, 1, 0x63]),
     });
     expect(history.after(0n, 10).map(({ sequence }) => sequence)).toEqual([1n, 2n]);
     expect(numbered).toEqual([

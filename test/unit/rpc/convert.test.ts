@@ -1,0 +1,89 @@
+import { describe, expect, test } from "vitest";
+import { CreateOptions } from "../../../src/gen/containerd/linux/runc/runc.js";
+import { Options } from "../../../src/gen/containerd/runc/v1/oci.js";
+import { CreateTaskRequest } from "../../../src/gen/containerd/task/v3/shim.js";
+import { Options as GenericOptions } from "../../../src/gen/runtimeoptions/v1/api.js";
+import {
+  checkId,
+  fromTimestamp,
+  toCreateSpec,
+  toJsonText,
+  toRuntimeOptions,
+  toTimestamp,
+} from "../../../src/rpc/convert.js";
+
+const none = await toRuntimeOptions(undefined);
+
+describe("runtime options", () => {
+  test.each(["", "type.googleapis.com/"])("of containerd, with the prefix %j", async (prefix) => {
+    const value = Options.encode(
+      Options.fromPartial({ noPivotRoot: true, ioUid: 7, systemdCgroup: true, shimCgroup: "/s" }),
+    ).finish();
+    expect(await toRuntimeOptions({ typeUrl: `${prefix}containerd.runc.v1.Options`, value })).toEqual({
+      ...none,
+      noPivotRoot: true,
+      ioUid: 7,
+      systemdCgroup: true,
+      shimCgroup: "/s",
+    });
+  });
+
+  test("of containerd 1.7's clients for a runtime of another name", async () => {
+    const value = CreateOptions.encode(CreateOptions.fromPartial({ noNewKeyring: true, ioGid: 9 })).finish();
+    const options = await toRuntimeOptions({ typeUrl: "containerd.linux.runc.CreateOptions", value });
+    expect(options).toEqual({ ...none, noNewKeyring: true, ioGid: 9 });
+  });
+
+  test("of the CRI configuration, which come as TOML", async () => {
+    const configBody = Buffer.from('SystemdCgroup = true\nBinaryName = "/usr/bin/crun"\nIoUid = 5\nOther = [1]\n');
+    const value = GenericOptions.encode(GenericOptions.fromPartial({ configBody })).finish();
+    const options = await toRuntimeOptions({ typeUrl: "runtimeoptions.v1.Options", value });
+    expect(options).toEqual({ ...none, systemdCgroup: true, binaryName: "/usr/bin/crun", ioUid: 5 });
+  });
+
+  test("none at all", async () => {
+    expect(none).toMatchObject({ noPivotRoot: false, binaryName: "", ioUid: 0 });
+    expect(await toRuntimeOptions({ typeUrl: "runtimeoptions.v1.Options", value: new Uint8Array(0) })).toEqual(none);
+  });
+
+  test.each([
+    ["of a type that nobody knows", "x.Options", new Uint8Array(0), '"x.Options"'],
+    ["that are no message", "containerd.runc.v1.Options", Buffer.from([0xff]), "containerd.runc.v1.Options"],
+    [
+      "whose TOML is none",
+      "runtimeoptions.v1.Options",
+      GenericOptions.encode(GenericOptions.fromPartial({ configBody: Buffer.from("=") })).finish(),
+      "runtimeoptions",
+    ],
+  ])("%s are refused by name", async (_, typeUrl, value, name) => {
+    const refused = expect.objectContaining({ code: "invalid_argument", message: expect.stringContaining(name) });
+    await expect(toRuntimeOptions({ typeUrl, value })).rejects.toEqual(refused);
+  });
+});
+
+describe("ids", () => {
+  test.each(["a", "t1", "A.b_c-d", "9", "x".repeat(76)])("%j is fine", (id) => expect(checkId("id", id)).toBe(id));
+  test.each(["", "-a", "a-", "a--b", "a/b", "..", ".a", "a b", "a\n", "ä", "x".repeat(77)])("%j is refused", (id) => {
+    expect(() => checkId("id", id)).toThrow(expect.objectContaining({ code: "invalid_argument" }));
+  });
+});
+
+test("times keep their nanoseconds", () => {
+  expect(toTimestamp(1_700_000_000_123_456_789n)).toEqual({ seconds: 1_700_000_000n, nanos: 123_456_789 });
+  expect(fromTimestamp(toTimestamp(1_700_000_000_123_456_789n))).toBe(1_700_000_000_123_456_789n);
+  expect(toTimestamp(0n)).toBeUndefined();
+  expect(fromTimestamp(undefined)).toBe(0n);
+});
+
+test("a checkpoint is refused", () => {
+  const request = CreateTaskRequest.fromPartial({ id: "a", checkpoint: "/c" });
+  expect(() => toCreateSpec(request, none)).toThrow(expect.objectContaining({ code: "invalid_argument" }));
+});
+
+test.each([
+  [undefined, "spec is missing"],
+  [{ typeUrl: "x", value: new Uint8Array(0) }, "spec is missing"],
+  [{ typeUrl: "x", value: Buffer.from([0xff]) }, "spec is not UTF-8"],
+])("%j is no JSON text", (any, message) => {
+  expect(() => toJsonText("spec", any)).toThrow(expect.objectContaining({ code: "invalid_argument", message }));
+});
