@@ -10,8 +10,10 @@ FUZZ_SECONDS ?= 30
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
+# Goals are made in the order in which they are typed (`make setup build`); what each needs is made in parallel.
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS)
+.NOTPARALLEL:
 endif
 
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
@@ -38,7 +40,8 @@ setup: ## Installs what is missing: npm packages, and as root Debian packages
 # --------------------------------------------------------------------------------------------------------------- build
 
 .PHONY: build
-build: native bundles ## Builds everything below build/
+build: ## Builds everything below build/
+	@$(MAKE) --no-print-directory native bundles
 
 CC       ?= gcc
 CPPFLAGS += -D_GNU_SOURCE -DVG_VERSION='"$(VERSION)"' -DVG_LIBDIR='"$(PREFIX)/lib/vigil"' -Inative -Inative/include

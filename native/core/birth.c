@@ -123,6 +123,7 @@ static int container_new(struct vg_core *core, const struct vg_birth *birth, str
         c->core = core;
         c->id = id;
         TAILQ_INIT(&c->execs);
+        vg_shutdown_watch_idle(core);
         r = vg_teardown_file_write(&core->config, id, birth->teardown, &c->teardown);
         if (r < 0) {
                 vg_container_free(core, c);

@@ -68,9 +68,13 @@ static int connection_write(struct vg_connection *c) {
 void vg_connection_respond(struct vg_connection *c, uint32_t stream, struct vg_bytes response) {
         if (c->ended)
                 return;
+        if (response.size > VG_FRAME_MAX) {
+                vg_connection_refuse(c, stream, VG_CODE_RESOURCE_EXHAUSTED, "the response exceeds the maximum size of 4194304 bytes");
+                return;
+        }
         struct vg_frame frame = {.length = (uint32_t)response.size, .stream = stream, .type = VG_FRAME_RESPONSE};
         struct vg_out_frame *f = malloc(sizeof *f + VG_FRAME_HEADER + response.size);
-        if (!f || response.size > VG_FRAME_MAX || c->out_bytes + response.size > VG_REPLY_BYTES_MAX) {
+        if (!f || c->out_bytes + response.size > VG_REPLY_BYTES_MAX) {
                 free(f);
                 vg_connection_end(c);
                 return;
@@ -192,6 +196,7 @@ int vg_connection_new(struct vg_core *core, int fd) {
         STAILQ_INIT(&c->out);
         TAILQ_INSERT_TAIL(&core->connections.list, c, link);
         core->connections.count++;
+        vg_shutdown_watch_idle(core);
         int r = vg_source_add(core->loop, &c->source);
         if (r < 0)
                 connection_free(c);

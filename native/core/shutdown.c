@@ -136,11 +136,16 @@ static void idle_fired(struct vg_timer *timer) {
 }
 
 /* An HTTP/2 connection lives in the daemon, and the core does not know when it ends. */
-static void watch_idle(struct vg_core *core) {
+static bool is_idle(const struct vg_core *core) {
+        return core->containers.by_id.count == 0 && core->connections.count == 0 && core->handoffs.count == 0 &&
+               core->handoffs.last_tag == 0;
+}
+
+void vg_shutdown_watch_idle(struct vg_core *core) {
         struct vg_shutdown *s = &core->shutdown;
-        bool idle = core->containers.by_id.count == 0 && core->connections.count == 0 && core->handoffs.count == 0 &&
-                    core->handoffs.last_tag == 0;
-        if (!idle)
+        if (s->state != VG_SHUTDOWN_NONE)
+                return;
+        if (!is_idle(core))
                 vg_timer_cancel(&s->idle);
         else if (!s->idle.loop)
                 vg_timer_set(core->loop, &s->idle, vg_now_mono() + VG_SHUTDOWN_IDLE_MS * VG_MS);
@@ -154,8 +159,8 @@ void vg_shutdown_look(struct vg_core *core) {
                 leaving(core);
         else if (s->state == VG_SHUTDOWN_NONE && s->terminate && core->unavailable && core->containers.by_id.count == 0)
                 vg_shutdown_ask(core); /* no daemon can be asked */
-        else if (s->state == VG_SHUTDOWN_NONE)
-                watch_idle(core);
+        else
+                vg_shutdown_watch_idle(core);
 }
 
 void vg_shutdown_daemon_ready(struct vg_core *core) {
@@ -191,7 +196,7 @@ void vg_shutdown_init(struct vg_core *core) {
                 .timer = {.fired = timer_fired, .owner = core},
                 .idle = {.fired = idle_fired, .owner = core},
         };
-        watch_idle(core);
+        vg_shutdown_watch_idle(core);
 }
 
 void vg_shutdown_clean(struct vg_core *core) {

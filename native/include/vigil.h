@@ -31,7 +31,7 @@ struct vg_record_header {
         uint16_t version; /* VG_ABI_VERSION */
         uint32_t epoch;   /* granted in HELLO; a command of another epoch is refused with -ESTALE */
         uint32_t reserved;
-        uint64_t number;  /* core -> daemon: rises by one a record, for RECEIPT; daemon -> core: 0 */
+        uint64_t number; /* core -> daemon: rises by one a record, for RECEIPT; daemon -> core: 0 */
 };
 
 /* Keys name a request, or one step of it ("KEY/step"): "t:BOOT:CONN:STREAM" for ttrpc, "g:REQUEST-ID" for gRPC,
@@ -173,39 +173,39 @@ enum vg_host_op {
 };
 
 enum vg_child_op {
-        VG_OP_UNSHARE_CGROUP = 32, /* after joining the cgroup: cgroup_namespaces(7) takes the root from it */
-        VG_OP_HOSTNAME = 33,       /* str */
-        VG_OP_DOMAINNAME = 34,     /* str */
-        VG_OP_SYSCTL = 35,         /* str key (dots or slashes), str value */
+        VG_OP_UNSHARE_CGROUP = 32,   /* after joining the cgroup: cgroup_namespaces(7) takes the root from it */
+        VG_OP_HOSTNAME = 33,         /* str */
+        VG_OP_DOMAINNAME = 34,       /* str */
+        VG_OP_SYSCTL = 35,           /* str key (dots or slashes), str value */
         VG_OP_ROOT_PROPAGATION = 36, /* u64 MS_... flags applied to / of the new mount namespace */
-        VG_OP_ROOTFS = 37,         /* str path: must be a directory; bound onto itself, becomes the resolution root of what follows */
-        VG_OP_BIND_OR_MOUNT = 38,  /* str type ("bind" or a file system), str source, str target, u64 flags, u64 clear, u64
+        VG_OP_ROOTFS = 37, /* str path: must be a directory; bound onto itself, becomes the resolution root of what follows */
+        VG_OP_BIND_OR_MOUNT = 38, /* str type ("bind" or a file system), str source, str target, u64 flags, u64 clear, u64
                                     * propagation, str data, bool source_is_host_path: target made if missing (file for a
                                     * file), resolved inside the root with openat2 */
-        VG_OP_CGROUP_MOUNT = 39,   /* u8 version, str target, u64 flags, list(str name, str host_directory, str options): what
+        VG_OP_CGROUP_MOUNT = 39,  /* u8 version, str target, u64 flags, list(str name, str host_directory, str options): what
                                     * spec type "cgroup" means: v2 one mount; v1 a tmpfs with one (bind) mount a hierarchy, and
                                     * symlinks for co-mounted names */
-        VG_OP_DEVICE = 40,         /* str path, u8 type ('c' 'b' 'p'), u32 major, u32 minor, u32 mode, u32 uid, u32 gid */
-        VG_OP_SYMLINK = 41,        /* str target, str path: inside the root; an existing link with the same target is fine */
-        VG_OP_CONSOLE = 42,        /* u16 columns, u16 rows (0: leave): open ptmx in the container, send the master, bind
+        VG_OP_DEVICE = 40,        /* str path, u8 type ('c' 'b' 'p'), u32 major, u32 minor, u32 mode, u32 uid, u32 gid */
+        VG_OP_SYMLINK = 41,       /* str target, str path: inside the root; an existing link with the same target is fine */
+        VG_OP_CONSOLE = 42,       /* u16 columns, u16 rows (0: leave): open ptmx in the container, send the master, bind
                                     * the slave on /dev/console if init, make it stdin, stdout, stderr and the controlling terminal */
-        VG_OP_PIVOT = 43,          /* bool no_pivot (MS_MOVE + chroot), u64 propagation of the new root (0: leave) */
-        VG_OP_READONLY_ROOT = 44,  /* remount / read-only, keeping its other flags */
-        VG_OP_MASK = 45,           /* str path: file: /dev/null over it; directory: read-only tmpfs; absent: fine */
-        VG_OP_READONLY_PATH = 46,  /* str path: absent: fine */
-        VG_OP_RLIMIT = 47,         /* u32 resource, u64 soft, u64 hard */
-        VG_OP_OOM_SCORE_ADJ = 48,  /* i32 */
-        VG_OP_NEW_KEYRING = 49,    /* str name */
-        VG_OP_UMASK = 50,          /* u32 */
-        VG_OP_USER = 51,           /* u32 uid, u32 gid, list(u32) groups; keeps capabilities until VG_OP_CAPABILITIES */
-        VG_OP_CAPABILITIES = 52,   /* u64 bounding, effective, inheritable, permitted, ambient */
+        VG_OP_PIVOT = 43,         /* bool no_pivot (MS_MOVE + chroot), u64 propagation of the new root (0: leave) */
+        VG_OP_READONLY_ROOT = 44, /* remount / read-only, keeping its other flags */
+        VG_OP_MASK = 45,          /* str path: file: /dev/null over it; directory: read-only tmpfs; absent: fine */
+        VG_OP_READONLY_PATH = 46, /* str path: absent: fine */
+        VG_OP_RLIMIT = 47,        /* u32 resource, u64 soft, u64 hard */
+        VG_OP_OOM_SCORE_ADJ = 48, /* i32 */
+        VG_OP_NEW_KEYRING = 49,   /* str name */
+        VG_OP_UMASK = 50,         /* u32 */
+        VG_OP_USER = 51,          /* u32 uid, u32 gid, list(u32) groups; keeps capabilities until VG_OP_CAPABILITIES */
+        VG_OP_CAPABILITIES = 52,  /* u64 bounding, effective, inheritable, permitted, ambient */
         VG_OP_NO_NEW_PRIVS = 53,
-        VG_OP_SECCOMP = 54,        /* bytes BPF program (struct sock_filter array), u32 flags of seccomp(2) */
-        VG_OP_CWD = 55,            /* str: made if missing when absolute; afterwards must be inside the root */
-        VG_OP_WAIT_START = 56,     /* report ready, wait for START; the core's death ends the child */
-        VG_OP_EXEC = 57,           /* list(str) argv, list(str) environment: searched in the PATH of that environment. Before
+        VG_OP_SECCOMP = 54,    /* bytes BPF program (struct sock_filter array), u32 flags of seccomp(2) */
+        VG_OP_CWD = 55,        /* str: made if missing when absolute; afterwards must be inside the root */
+        VG_OP_WAIT_START = 56, /* report ready, wait for START; the core's death ends the child */
+        VG_OP_EXEC = 57,       /* list(str) argv, list(str) environment: searched in the PATH of that environment. Before
                                     * WAIT_START the same payload as VG_OP_FIND checks that it can be found */
-        VG_OP_FIND = 58,           /* list(str) argv, list(str) environment: -ENOENT / -EACCES as execve would give */
+        VG_OP_FIND = 58,       /* list(str) argv, list(str) environment: -ENOENT / -EACCES as execve would give */
         VG_OP_BRING_UP_LOOPBACK = 59,
 };
 

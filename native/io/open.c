@@ -240,7 +240,7 @@ int vg_streams_open(const struct vg_birth *birth, struct vg_streams *ret_streams
 }
 
 void vg_streams_close_core_ends(struct vg_streams *s) {
-        int *ends[] = {&s->fds.in_fifo, &s->fds.in_keep, &s->fds.in_pipe, &s->fds.out_pipe, &s->fds.out_sink,
+        int *ends[] = {&s->fds.in_fifo,  &s->fds.in_keep,  &s->fds.in_pipe,  &s->fds.out_pipe, &s->fds.out_sink,
                        &s->fds.out_keep, &s->fds.err_pipe, &s->fds.err_sink, &s->fds.err_keep};
         for (size_t i = 0; i < VG_COUNT(ends); i++)
                 vg_closep(ends[i]);

@@ -16,7 +16,7 @@ struct vg_stream_fds {
         int out_sink; /* FIFO or file for stdout */
         int out_keep; /* read end held so that the FIFO outlives its reader */
         int err_pipe, err_sink, err_keep;
-        int pty; /* master: replaces the three pipes */
+        int pty;    /* master: replaces the three pipes */
         int logger; /* pidfd of the logging program: SIGTERM when the streams close */
 };
 

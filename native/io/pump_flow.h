@@ -11,8 +11,8 @@ struct vg_flow {
         int to;   /* borrowed; -1: what comes is dropped */
         /* Set by an edge of epoll, cleared when the kernel says "would block". */
         bool from_ready, to_ready;
-        bool splices;    /* between pipes: much at once does not pass through this process */
-        bool to_file;    /* a full disk loses output instead of ending the container */
+        bool splices; /* between pipes: much at once does not pass through this process */
+        bool to_file; /* a full disk loses output instead of ending the container */
         uint8_t *buffer;
         size_t start, end;
         uint8_t last; /* the byte handed on last (not kept when it was spliced) */

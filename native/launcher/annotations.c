@@ -55,8 +55,8 @@ static int take_string(struct scanner *s, char *into, size_t room) {
 /* Numbers and the three words: whatever ends at a delimiter; the daemon validates the document properly. */
 static int skip_word(struct scanner *s) {
         const char *from = s->at;
-        while (s->at < s->end && (strchr("+-.", *s->at) || (*s->at >= '0' && *s->at <= '9') || (*s->at >= 'a' && *s->at <= 'z') ||
-                                  *s->at == 'E'))
+        while (s->at < s->end &&
+               (strchr("+-.", *s->at) || (*s->at >= '0' && *s->at <= '9') || (*s->at >= 'a' && *s->at <= 'z') || *s->at == 'E'))
                 s->at++;
         return s->at > from ? 0 : -EINVAL;
 }
@@ -112,7 +112,8 @@ static int scan_annotations(struct scanner *s, struct vg_annotation *wanted, siz
                         if (strcmp(wanted[i].key, key) == 0)
                                 found = &wanted[i];
                 skip_space(s);
-                int r = found && s->at < s->end && *s->at == '"' ? take_string(s, found->value, sizeof found->value) : skip_value(s);
+                int r = found && s->at < s->end && *s->at == '"' ? take_string(s, found->value, sizeof found->value)
+                                                                 : skip_value(s);
                 if (r < 0)
                         return r;
         } while (take(s, ','));

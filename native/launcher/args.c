@@ -30,12 +30,9 @@ static const struct {
         const char *name;
         size_t offset;
 } text_flags[] = {
-        {"namespace", offsetof(struct vg_args, name_space)},
-        {"id", offsetof(struct vg_args, id)},
-        {"address", offsetof(struct vg_args, address)},
-        {"publish-binary", offsetof(struct vg_args, publish_binary)},
-        {"bundle", offsetof(struct vg_args, bundle)},
-        {"socket", offsetof(struct vg_args, socket)},
+        {"namespace", offsetof(struct vg_args, name_space)}, {"id", offsetof(struct vg_args, id)},
+        {"address", offsetof(struct vg_args, address)},      {"publish-binary", offsetof(struct vg_args, publish_binary)},
+        {"bundle", offsetof(struct vg_args, bundle)},        {"socket", offsetof(struct vg_args, socket)},
 };
 
 static const struct {
@@ -104,9 +101,12 @@ int vg_args_parse(int argc, char **argv, struct vg_args *ret_args, char ret_mess
                 return refuse(ret_message, "%s", "no action: give start or delete, or -info, or -v");
         if (args.action == VG_ACTION_START || args.action == VG_ACTION_DELETE) {
                 if (!vg_identifier_valid(args.name_space))
-                        return refuse(ret_message, "-namespace \"%s\" is not an identifier: letters, digits and single . _ - between them", args.name_space);
+                        return refuse(ret_message,
+                                      "-namespace \"%s\" is not an identifier: letters, digits and single . _ - between them",
+                                      args.name_space);
                 if (!vg_identifier_valid(args.id))
-                        return refuse(ret_message, "-id \"%s\" is not an identifier: letters, digits and single . _ - between them", args.id);
+                        return refuse(ret_message, "-id \"%s\" is not an identifier: letters, digits and single . _ - between them",
+                                      args.id);
         }
         *ret_args = args;
         return 0;

@@ -180,8 +180,8 @@ static int ask_core(const char *socket, const char *id) {
         int r = vg_ttrpc_connect(socket, &fd);
         for (uint32_t i = 0; i < VG_COUNT(methods) && r == 0; i++) {
                 uint32_t code = 0;
-                r = vg_ttrpc_call(fd, 2 * i + 1, "containerd.task.v2.Task", methods[i], (struct vg_bytes){request.data, request.size},
-                                  deadline, &code);
+                r = vg_ttrpc_call(fd, 2 * i + 1, "containerd.task.v2.Task", methods[i],
+                                  (struct vg_bytes){request.data, request.size}, deadline, &code);
                 if (code == 14) /* UNAVAILABLE */
                         r = -EHOSTDOWN;
         }

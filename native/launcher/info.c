@@ -12,7 +12,8 @@
 /* What this version's native runtime does, in the form of the OCI runtime's features document. */
 static const char features[] =
         "{\"ociVersionMin\":\"1.0.0\",\"ociVersionMax\":\"1.2.0\","
-        "\"mountOptions\":[\"async\",\"atime\",\"bind\",\"defaults\",\"dev\",\"diratime\",\"dirsync\",\"exec\",\"mand\",\"noatime\","
+        "\"mountOptions\":[\"async\",\"atime\",\"bind\",\"defaults\",\"dev\",\"diratime\",\"dirsync\",\"exec\",\"mand\","
+        "\"noatime\","
         "\"nodev\",\"nodiratime\",\"noexec\",\"nomand\",\"norelatime\",\"nostrictatime\",\"nosuid\",\"private\",\"rbind\","
         "\"relatime\",\"remount\",\"ro\",\"rprivate\",\"rshared\",\"rslave\",\"runbindable\",\"rw\",\"shared\",\"slave\","
         "\"strictatime\",\"suid\",\"sync\",\"unbindable\"],"

@@ -56,7 +56,8 @@ int vg_group_lock(const char *run_dir, const char *name_space, const char *group
                                 return -errno;
                 /* Whoever leaves the group last unlinks the file with the lock held: a lock on that name is what counts. */
                 struct stat mine, named;
-                if (fstat(fd, &mine) == 0 && stat(path, &named) == 0 && mine.st_ino == named.st_ino && mine.st_dev == named.st_dev) {
+                if (fstat(fd, &mine) == 0 && stat(path, &named) == 0 && mine.st_ino == named.st_ino &&
+                    mine.st_dev == named.st_dev) {
                         *ret_fd = TAKE_FD(fd);
                         return 0;
                 }

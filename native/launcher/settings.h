@@ -4,12 +4,12 @@
 #define VG_SETTINGS_H
 
 struct vg_settings {
-        char protocol[16];    /* "ttrpc" or "grpc" */
-        int version;          /* 2 or 3 */
-        char node[256];       /* empty: the core looks in its PATH */
-        char run_dir[128];    /* /run/vigil */
-        char state_dir[128];  /* /var/lib/vigil */
-        char lib_dir[256];    /* where vigil-core and the daemon are */
+        char protocol[16];   /* "ttrpc" or "grpc" */
+        int version;         /* 2 or 3 */
+        char node[256];      /* empty: the core looks in its PATH */
+        char run_dir[128];   /* /run/vigil */
+        char state_dir[128]; /* /var/lib/vigil */
+        char lib_dir[256];   /* where vigil-core and the daemon are */
 };
 
 /* -EINVAL with a message when a value is not one of those allowed. */

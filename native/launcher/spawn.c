@@ -97,9 +97,23 @@ _Noreturn static void become_core(const struct vg_spawn *s, pid_t parent, int lo
                 r = -errno;
         if (r == 0) {
                 export_settings(s);
-                const char *argv[] = {core, "-namespace", s->args->name_space, "-id", s->group, "-address", s->args->address,
-                                      "-publish-binary", s->args->publish_binary, "-socket", s->socket, "-bundle", s->bundle,
-                                      "-libdir", s->settings->lib_dir, s->args->debug ? "-debug" : NULL, NULL};
+                const char *argv[] = {core,
+                                      "-namespace",
+                                      s->args->name_space,
+                                      "-id",
+                                      s->group,
+                                      "-address",
+                                      s->args->address,
+                                      "-publish-binary",
+                                      s->args->publish_binary,
+                                      "-socket",
+                                      s->socket,
+                                      "-bundle",
+                                      s->bundle,
+                                      "-libdir",
+                                      s->settings->lib_dir,
+                                      s->args->debug ? "-debug" : NULL,
+                                      NULL};
                 execv(core, (char *const *)argv);
                 r = -errno;
         }

@@ -71,8 +71,8 @@ static int reply(const struct vg_settings *settings, const char *socket) {
         bool grpc = strcmp(settings->protocol, "grpc") == 0;
         char json[VG_SOCKET_PATH_MAX + 96], plain[VG_SOCKET_PATH_MAX + 16];
         /* containerd dials a gRPC address as a bare path and a ttrpc one as a URL. */
-        snprintf(json, sizeof json, "{\"version\":%d,\"address\":\"%s%s\",\"protocol\":\"%s\"}", settings->version, grpc ? "" : "unix://",
-                 socket, settings->protocol);
+        snprintf(json, sizeof json, "{\"version\":%d,\"address\":\"%s%s\",\"protocol\":\"%s\"}", settings->version,
+                 grpc ? "" : "unix://", socket, settings->protocol);
         snprintf(plain, sizeof plain, "unix://%s", socket);
         int r = write_address(!grpc && settings->version == 2 ? plain : json);
         if (r < 0)

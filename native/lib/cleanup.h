@@ -33,12 +33,12 @@ static inline void vg_closedirp(DIR **d) {
 #define _cleanup_closedir_ __attribute__((cleanup(vg_closedirp)))
 
 /* Hands a descriptor or a pointer over to the caller: the cleanup attribute then finds nothing. */
-#define TAKE_FD(fd)                    \
-        ({                             \
-                int *_fd_ = &(fd);     \
-                int _taken_ = *_fd_;   \
-                *_fd_ = -1;            \
-                _taken_;               \
+#define TAKE_FD(fd)                  \
+        ({                           \
+                int *_fd_ = &(fd);   \
+                int _taken_ = *_fd_; \
+                *_fd_ = -1;          \
+                _taken_;             \
         })
 #define TAKE_PTR(p)                    \
         ({                             \

@@ -73,8 +73,8 @@ static struct vg_group *group_add(struct vg_groups *groups, int directory, ino_t
         struct vg_group *group = oom_control < 0 ? NULL : calloc(1, sizeof *group);
         if (!group)
                 return NULL;
-        *group = (struct vg_group){.inode = inode, .path = TAKE_PTR(own_path), .oom_control = TAKE_FD(oom_control),
-                                    .notify.wd = -1};
+        *group =
+                (struct vg_group){.inode = inode, .path = TAKE_PTR(own_path), .oom_control = TAKE_FD(oom_control), .notify.wd = -1};
         bool told = groups->events >= 0 && vg_groups_register(groups->events, directory, group->oom_control) == 0 &&
                     group_subscribe(groups, &group->notify, directory) == 0;
         if (group_read(group) && !told)

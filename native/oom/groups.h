@@ -14,17 +14,17 @@
 struct vg_group;
 
 struct vg_groups {
-        int directory;               /* the container's cgroup; borrowed */
-        int events;                  /* eventfd for their kills; borrowed, -1: not to be had */
-        struct vg_inotify *inotify;  /* where new ones are told; may have no instance */
+        int directory;                /* the container's cgroup; borrowed */
+        int events;                   /* eventfd for their kills; borrowed, -1: not to be had */
+        struct vg_inotify *inotify;   /* where new ones are told; may have no instance */
         void (*changed)(void *owner); /* a directory was made or removed: look when there is time */
         void *owner;
         struct vg_notify notify; /* of the container's directory */
         struct vg_group *first;
         unsigned count;
-        uint64_t removed;  /* kills in those that are gone */
-        bool untold;       /* a new or a dying cgroup may come without notice */
-        bool crowded;      /* there are more than VG_GROUPS_MAX */
+        uint64_t removed; /* kills in those that are gone */
+        bool untold;      /* a new or a dying cgroup may come without notice */
+        bool crowded;     /* there are more than VG_GROUPS_MAX */
 };
 
 /* `directory`, `events`, `inotify`, `changed` and `owner` are set. What the cgroups have counted already is their baseline. */

@@ -15,11 +15,7 @@
 static const char kill_mark[] = "Killed process ";
 
 static const char *const marks[] = {
-        kill_mark,
-        " invoked oom-killer: ",
-        "oom-kill:",
-        "memory: usage ",
-        "are going to be killed due to memory.oom.group set",
+        kill_mark, " invoked oom-killer: ", "oom-kill:", "memory: usage ", "are going to be killed due to memory.oom.group set",
 };
 
 void vg_kmsg_init(struct vg_kmsg *kmsg, int fd) {

@@ -12,12 +12,12 @@
 
 /* Looking in short steps while a kill is likely. */
 struct vg_near {
-        bool is_ahead;            /* the kernel log was read up to the run-up */
-        uint64_t until;           /* v1: when the steps end */
-        uint64_t announced;       /* v2: sum of the counters that announce a kill */
-        uint64_t moved;           /* v2: when it rose last; 0: never */
-        uint64_t cost;            /* v2: of one look */
-        bool stepping, slow;      /* v2: in short steps; in long ones, without notifications: a storm that lasts */
+        bool is_ahead;             /* the kernel log was read up to the run-up */
+        uint64_t until;            /* v1: when the steps end */
+        uint64_t announced;        /* v2: sum of the counters that announce a kill */
+        uint64_t moved;            /* v2: when it rose last; 0: never */
+        uint64_t cost;             /* v2: of one look */
+        bool stepping, slow;       /* v2: in short steps; in long ones, without notifications: a storm that lasts */
         uint64_t spent, accounted; /* v2: time in short steps that is not yet made good, as of when */
 };
 
@@ -55,10 +55,10 @@ struct vg_oom_watch {
         bool finished;
         struct vg_timer look, fold;
         struct vg_near near;
-        struct vg_source source; /* v2: held[0]; v1: the eventfd */
+        struct vg_source source;       /* v2: held[0]; v1: the eventfd */
         struct vg_notify file, parent; /* v2 */
-        int directory, events;      /* v1 */
-        struct vg_groups groups;    /* v1 */
+        int directory, events;         /* v1 */
+        struct vg_groups groups;       /* v1 */
 };
 
 /* Looks, and reports what is due. Last thing that a handler does: the watch may be gone afterwards. */

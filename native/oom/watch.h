@@ -24,10 +24,10 @@ int vg_oom_host_new(struct vg_loop *loop, unsigned without, struct vg_oom_host *
 void vg_oom_host_free(struct vg_oom_host *host); /* accepts NULL */
 
 struct vg_oom_spec {
-        int version;         /* 1 or 2 */
-        const char *cgroup;  /* absolute directory */
-        char *const *held;     /* files kept open; [0] decides (key "oom_kill") */
-        char *const *snapshot; /* files read at the moment of a kill */
+        int version;              /* 1 or 2 */
+        const char *cgroup;       /* absolute directory */
+        char *const *held;        /* files kept open; [0] decides (key "oom_kill") */
+        char *const *snapshot;    /* files read at the moment of a kill */
         struct vg_oom_host *host; /* NULL: the watch has one of its own */
 };
 
@@ -36,9 +36,9 @@ struct vg_oom_reading {
         /* New ones. 0 only with `last`: the cgroup was removed before its counter could be read, and nothing proves that there
          * was no kill (v2: no ancestor's memory.events is held, or one of them rose; v1: always) */
         uint64_t kills;
-        uint64_t total; /* since the watch began */
-        uint64_t real, mono; /* when the first of them was seen */
-        bool last; /* read at the init's exit */
+        uint64_t total;           /* since the watch began */
+        uint64_t real, mono;      /* when the first of them was seen */
+        bool last;                /* read at the init's exit */
         struct vg_bytes held;     /* encoded list(str path, bytes before, bytes after) of vigil.h */
         struct vg_bytes snapshot; /* encoded list(str path, bytes text) */
         struct vg_bytes lines;    /* encoded list(str): /dev/kmsg records as read ("prio,seq,usec,flags;text"), those of other

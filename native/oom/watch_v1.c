@@ -11,8 +11,8 @@
 #include "oom/state.h"
 
 #define STEP_NS (1 * VG_MS)
-#define WAKE_NS (100 * VG_MS)      /* a kill follows its signal within this time, or something else was meant */
-#define KILL_NS (20 * VG_MS)       /* kills side by side make one signal */
+#define WAKE_NS (100 * VG_MS)       /* a kill follows its signal within this time, or something else was meant */
+#define KILL_NS (20 * VG_MS)        /* kills side by side make one signal */
 #define STUCK_STEP_NS (100 * VG_MS) /* the cgroup stays out of memory: its victim cannot die yet */
 #define GROUPS_NS (1000 * VG_MS)
 

@@ -13,10 +13,10 @@
 
 #define STEP_NS (VG_MS / 2)
 #define STEP_MAX_NS (10 * VG_MS)
-#define CALM_NS (20 * VG_MS)       /* short steps end so long after the last movement */
-#define STEP_SHARE 20              /* a look may cost one part in so many of the time */
-#define WAKE_COST_NS 10000u        /* of a timer, beside the read itself */
-#define STORM_NS (2000 * VG_MS)    /* so much time in short steps without being made good, and they become long ones */
+#define CALM_NS (20 * VG_MS)    /* short steps end so long after the last movement */
+#define STEP_SHARE 20           /* a look may cost one part in so many of the time */
+#define WAKE_COST_NS 10000u     /* of a timer, beside the read itself */
+#define STORM_NS (2000 * VG_MS) /* so much time in short steps without being made good, and they become long ones */
 #define STORM_STEP_NS (100 * VG_MS)
 #define STORM_CALM_NS (1000 * VG_MS)
 

@@ -20,12 +20,47 @@ struct sets {
 
 /* Names for messages, by number. */
 static const char *const names[] = {
-        "CHOWN",      "DAC_OVERRIDE",    "DAC_READ_SEARCH", "FOWNER",       "FSETID",           "KILL",          "SETGID",
-        "SETUID",     "SETPCAP",         "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN",     "NET_RAW",
-        "IPC_LOCK",   "IPC_OWNER",       "SYS_MODULE",      "SYS_RAWIO",    "SYS_CHROOT",       "SYS_PTRACE",    "SYS_PACCT",
-        "SYS_ADMIN",  "SYS_BOOT",        "SYS_NICE",        "SYS_RESOURCE", "SYS_TIME",         "SYS_TTY_CONFIG", "MKNOD",
-        "LEASE",      "AUDIT_WRITE",     "AUDIT_CONTROL",   "SETFCAP",      "MAC_OVERRIDE",     "MAC_ADMIN",     "SYSLOG",
-        "WAKE_ALARM", "BLOCK_SUSPEND",   "AUDIT_READ",      "PERFMON",      "BPF",              "CHECKPOINT_RESTORE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "DAC_READ_SEARCH",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "SETGID",
+        "SETUID",
+        "SETPCAP",
+        "LINUX_IMMUTABLE",
+        "NET_BIND_SERVICE",
+        "NET_BROADCAST",
+        "NET_ADMIN",
+        "NET_RAW",
+        "IPC_LOCK",
+        "IPC_OWNER",
+        "SYS_MODULE",
+        "SYS_RAWIO",
+        "SYS_CHROOT",
+        "SYS_PTRACE",
+        "SYS_PACCT",
+        "SYS_ADMIN",
+        "SYS_BOOT",
+        "SYS_NICE",
+        "SYS_RESOURCE",
+        "SYS_TIME",
+        "SYS_TTY_CONFIG",
+        "MKNOD",
+        "LEASE",
+        "AUDIT_WRITE",
+        "AUDIT_CONTROL",
+        "SETFCAP",
+        "MAC_OVERRIDE",
+        "MAC_ADMIN",
+        "SYSLOG",
+        "WAKE_ALARM",
+        "BLOCK_SUSPEND",
+        "AUDIT_READ",
+        "PERFMON",
+        "BPF",
+        "CHECKPOINT_RESTORE",
 };
 
 static int get_sets(struct sets *ret_sets) {
@@ -106,10 +141,10 @@ int vg_child_capabilities(struct vg_child *c, const struct vg_op_args *a, struct
                 return vg_fail(f, status, "limit the capability bounding set");
         /* A capability that a newer specification names and this kernel does not have cannot be had: left away, as runc does. */
         struct sets now, wanted = {
-                .effective = a->at[1].number & known,
-                .inheritable = a->at[2].number & known,
-                .permitted = a->at[3].number & known,
-        };
+                                 .effective = a->at[1].number & known,
+                                 .inheritable = a->at[2].number & known,
+                                 .permitted = a->at[3].number & known,
+                         };
         status = get_sets(&now);
         uint64_t missing = wanted.permitted & ~now.permitted;
         if (status == 0 && missing) {

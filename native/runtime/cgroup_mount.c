@@ -78,8 +78,7 @@ static int mount_v1(struct vg_child *c, const char *target, uint64_t flags, char
         _cleanup_close_ int top = -1;
         int status = vg_root_find_target(c->root, target, VG_MISSING_DIRECTORY, &found);
         if (status == 0)
-                status = vg_mount_on(c->proc, "tmpfs", -1, found.fd, "tmpfs", OWN_FLAGS(flags) & ~(uint64_t)MS_RDONLY,
-                                     "mode=755");
+                status = vg_mount_on(c->proc, "tmpfs", -1, found.fd, "tmpfs", OWN_FLAGS(flags) & ~(uint64_t)MS_RDONLY, "mode=755");
         if (status == 0)
                 status = vg_root_find_mounted(c->root, &found, &top);
         if (status < 0)

@@ -36,20 +36,20 @@ void vg_child_settle_umask(struct vg_child *child);
 
 /* Handlers of the ops, by file. */
 #define VG_CHILD_OP(name) int name(struct vg_child *c, const struct vg_op_args *a, struct vg_failure *f)
-VG_CHILD_OP(vg_child_rootfs);           /* pivot.c */
+VG_CHILD_OP(vg_child_rootfs); /* pivot.c */
 VG_CHILD_OP(vg_child_root_propagation);
 VG_CHILD_OP(vg_child_pivot);
-VG_CHILD_OP(vg_child_mount);            /* child_mount.c */
-VG_CHILD_OP(vg_child_cgroup_mount);     /* cgroup_mount.c */
-VG_CHILD_OP(vg_child_device);           /* device.c */
+VG_CHILD_OP(vg_child_mount);        /* child_mount.c */
+VG_CHILD_OP(vg_child_cgroup_mount); /* cgroup_mount.c */
+VG_CHILD_OP(vg_child_device);       /* device.c */
 VG_CHILD_OP(vg_child_symlink);
-VG_CHILD_OP(vg_child_console);          /* console.c */
-VG_CHILD_OP(vg_child_mask);             /* paths.c */
+VG_CHILD_OP(vg_child_console); /* console.c */
+VG_CHILD_OP(vg_child_mask);    /* paths.c */
 VG_CHILD_OP(vg_child_readonly_path);
 VG_CHILD_OP(vg_child_readonly_root);
-VG_CHILD_OP(vg_child_user);             /* ids.c */
-VG_CHILD_OP(vg_child_capabilities);     /* capabilities.c */
-VG_CHILD_OP(vg_child_unshare_cgroup);   /* settings.c */
+VG_CHILD_OP(vg_child_user);           /* ids.c */
+VG_CHILD_OP(vg_child_capabilities);   /* capabilities.c */
+VG_CHILD_OP(vg_child_unshare_cgroup); /* settings.c */
 VG_CHILD_OP(vg_child_hostname);
 VG_CHILD_OP(vg_child_domainname);
 VG_CHILD_OP(vg_child_sysctl);
@@ -60,7 +60,7 @@ VG_CHILD_OP(vg_child_umask);
 VG_CHILD_OP(vg_child_no_new_privs);
 VG_CHILD_OP(vg_child_seccomp);
 VG_CHILD_OP(vg_child_loopback);
-VG_CHILD_OP(vg_child_cwd);              /* exec.c */
+VG_CHILD_OP(vg_child_cwd); /* exec.c */
 VG_CHILD_OP(vg_child_wait_start);
 VG_CHILD_OP(vg_child_find);
 VG_CHILD_OP(vg_child_exec);

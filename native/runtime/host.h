@@ -15,16 +15,16 @@ struct vg_host {
 int vg_host_run(struct vg_host *host, struct vg_bytes ops, uint32_t *ret_count, struct vg_failure *failure);
 
 #define VG_HOST_OP(name) int name(struct vg_host *h, const struct vg_op_args *a, struct vg_failure *f)
-VG_HOST_OP(vg_host_cgroup_mkdir);   /* cgroup_make.c */
+VG_HOST_OP(vg_host_cgroup_mkdir); /* cgroup_make.c */
 VG_HOST_OP(vg_host_cgroup_inherit);
 VG_HOST_OP(vg_host_cgroup_empty);
-VG_HOST_OP(vg_host_cgroup_kill);    /* cgroup_kill.c */
+VG_HOST_OP(vg_host_cgroup_kill); /* cgroup_kill.c */
 VG_HOST_OP(vg_host_cgroup_signal);
-VG_HOST_OP(vg_host_cgroup_freeze);  /* cgroup_freeze.c */
-VG_HOST_OP(vg_host_cgroup_remove);  /* cgroup_remove.c */
-VG_HOST_OP(vg_host_mount);          /* host_mount.c */
-VG_HOST_OP(vg_host_umount_tree);    /* umount.c */
-VG_HOST_OP(vg_host_write);          /* host_files.c */
+VG_HOST_OP(vg_host_cgroup_freeze); /* cgroup_freeze.c */
+VG_HOST_OP(vg_host_cgroup_remove); /* cgroup_remove.c */
+VG_HOST_OP(vg_host_mount);         /* host_mount.c */
+VG_HOST_OP(vg_host_umount_tree);   /* umount.c */
+VG_HOST_OP(vg_host_write);         /* host_files.c */
 VG_HOST_OP(vg_host_mkdir);
 VG_HOST_OP(vg_host_unlink);
 

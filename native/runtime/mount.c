@@ -45,8 +45,8 @@ int vg_proc_write(int proc, const char *path, const char *value) {
                         return -ENAMETOOLONG;
                 path = own;
         }
-        _cleanup_close_ int fd = vg_openat2(proc, path, O_WRONLY | O_CLOEXEC, 0,
-                                            RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+        _cleanup_close_ int fd =
+                vg_openat2(proc, path, O_WRONLY | O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
         if (fd < 0)
                 return fd;
         ssize_t size = write(fd, value, strlen(value));
@@ -57,8 +57,7 @@ static void fd_path(char path[FD_PATH_SIZE], int fd) {
         snprintf(path, FD_PATH_SIZE, "self/fd/%d", fd);
 }
 
-int vg_mount_on(int proc, const char *source, int source_fd, int target, const char *type, uint64_t flags,
-                const char *data) {
+int vg_mount_on(int proc, const char *source, int source_fd, int target, const char *type, uint64_t flags, const char *data) {
         char from[FD_PATH_SIZE], to[FD_PATH_SIZE];
         fd_path(to, target);
         if (source_fd >= 0) {
@@ -100,7 +99,7 @@ uint64_t vg_mount_flags_of(const struct statvfs *fs) {
                 unsigned long seen;
                 uint64_t flag;
         } names[] = {
-                {ST_RDONLY, MS_RDONLY}, {ST_NOSUID, MS_NOSUID},         {ST_NODEV, MS_NODEV},       {ST_NOEXEC, MS_NOEXEC},
+                {ST_RDONLY, MS_RDONLY},   {ST_NOSUID, MS_NOSUID},         {ST_NODEV, MS_NODEV},       {ST_NOEXEC, MS_NOEXEC},
                 {ST_NOATIME, MS_NOATIME}, {ST_NODIRATIME, MS_NODIRATIME}, {ST_RELATIME, MS_RELATIME},
         };
         uint64_t flags = 0;

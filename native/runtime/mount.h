@@ -14,8 +14,7 @@ int vg_proc_open(int *ret_proc);
 int vg_proc_write(int proc, const char *path, const char *value);
 
 /* The source is `source_fd`, or the text `source` when that is -1. Leaves the working directory at /. */
-int vg_mount_on(int proc, const char *source, int source_fd, int target, const char *type, uint64_t flags,
-                const char *data);
+int vg_mount_on(int proc, const char *source, int source_fd, int target, const char *type, uint64_t flags, const char *data);
 /* The same in a process of the host, which has /proc where it belongs: relative paths in `data` begin at `directory` (-1: at /). */
 int vg_mount_from(int directory, const char *source, int target, const char *type, uint64_t flags, const char *data);
 int vg_unmount_from(int proc, int target, int flags);

@@ -16,7 +16,7 @@ struct vg_op_args {
         struct {
                 uint64_t number;
                 char *string;
-                char **strings; /* S: as it is; T: three for one */
+                char **strings;        /* S: as it is; T: three for one */
                 struct vg_bytes bytes; /* b, and the packed numbers of N */
         } at[VG_OP_ARGS_MAX];
 };

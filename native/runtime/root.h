@@ -12,9 +12,9 @@ enum vg_missing {
 };
 
 struct vg_found {
-        int fd;         /* O_PATH */
-        char *path;     /* where in the root it really is, without leading slash; "" is the root */
-        bool made;      /* the last component was missing */
+        int fd;          /* O_PATH */
+        char *path;      /* where in the root it really is, without leading slash; "" is the root */
+        bool made;       /* the last component was missing */
         bool by_symlink; /* a symbolic link was followed on the way */
 };
 

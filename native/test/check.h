@@ -5,18 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CHECK(condition)                                                                  \
-        do {                                                                              \
-                if (!(condition)) {                                                       \
+#define CHECK(condition)                                                                          \
+        do {                                                                                      \
+                if (!(condition)) {                                                               \
                         fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-                        exit(1);                                                          \
-                }                                                                         \
+                        exit(1);                                                                  \
+                }                                                                                 \
         } while (0)
 
-#define SKIP(reason)                                  \
-        do {                                          \
-                printf("skipped: %s\n", reason);      \
-                exit(77);                             \
+#define SKIP(reason)                             \
+        do {                                     \
+                printf("skipped: %s\n", reason); \
+                exit(77);                        \
         } while (0)
 
 #endif

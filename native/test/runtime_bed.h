@@ -38,26 +38,26 @@ static inline _Noreturn __attribute__((format(printf, 3, 4))) void bed_fail(cons
         exit(1);
 }
 
-#define CHECK_INT(got, wanted)                                                                                 \
-        do {                                                                                                   \
-                long long got_ = (got), wanted_ = (wanted);                                                    \
-                if (got_ != wanted_)                                                                           \
-                        bed_fail(__FILE__, __LINE__, "%s is %lld, not %lld", #got, got_, wanted_);             \
+#define CHECK_INT(got, wanted)                                                                     \
+        do {                                                                                       \
+                long long got_ = (got), wanted_ = (wanted);                                        \
+                if (got_ != wanted_)                                                               \
+                        bed_fail(__FILE__, __LINE__, "%s is %lld, not %lld", #got, got_, wanted_); \
         } while (0)
-#define CHECK_STR(got, wanted)                                                                                 \
-        do {                                                                                                   \
-                if (strcmp((got), (wanted)) != 0)                                                              \
-                        bed_fail(__FILE__, __LINE__, "%s is \"%s\", not \"%s\"", #got, (got), (wanted));       \
+#define CHECK_STR(got, wanted)                                                                           \
+        do {                                                                                             \
+                if (strcmp((got), (wanted)) != 0)                                                        \
+                        bed_fail(__FILE__, __LINE__, "%s is \"%s\", not \"%s\"", #got, (got), (wanted)); \
         } while (0)
-#define CHECK_HAS(text, part)                                                                                  \
-        do {                                                                                                   \
-                if (!strstr((text), (part)))                                                                   \
-                        bed_fail(__FILE__, __LINE__, "\"%s\" is not in:\n%s", (part), (text));                 \
+#define CHECK_HAS(text, part)                                                                  \
+        do {                                                                                   \
+                if (!strstr((text), (part)))                                                   \
+                        bed_fail(__FILE__, __LINE__, "\"%s\" is not in:\n%s", (part), (text)); \
         } while (0)
-#define CHECK_LACKS(text, part)                                                                                \
-        do {                                                                                                   \
-                if (strstr((text), (part)))                                                                    \
-                        bed_fail(__FILE__, __LINE__, "\"%s\" is in:\n%s", (part), (text));                     \
+#define CHECK_LACKS(text, part)                                                            \
+        do {                                                                               \
+                if (strstr((text), (part)))                                                \
+                        bed_fail(__FILE__, __LINE__, "\"%s\" is in:\n%s", (part), (text)); \
         } while (0)
 
 /* ---- ops ---- */
@@ -391,7 +391,8 @@ static inline void bed_make(struct bed *bed) {
         snprintf(bed->fifo_out, sizeof bed->fifo_out, "%s/out", bed->top);
         snprintf(bed->fifo_err, sizeof bed->fifo_err, "%s/err", bed->top);
         CHECK(bed_command("set -e; mkdir -p %s/bin %s/etc %s/tmp; chmod 1777 %s/tmp; cp %s %s/bin/busybox; cd %s/bin; "
-                          "for a in sh echo cat id ls mount hostname sleep true stty tty ulimit pwd head tail dd kill ps env umask grep "
+                          "for a in sh echo cat id ls mount hostname sleep true stty tty ulimit pwd head tail dd kill ps env umask "
+                          "grep "
                           "readlink test sysctl stat ip ifconfig touch mkdir; do ln -s busybox $a; done",
                           bed->rootfs, bed->rootfs, bed->rootfs, bed->rootfs, bed_busybox(), bed->rootfs, bed->rootfs) == 0);
         CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);

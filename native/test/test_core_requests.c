@@ -463,6 +463,23 @@ static void a_client_that_does_not_read_is_let_go(void) {
         bed_end(&bed);
 }
 
+static void a_response_that_is_too_long_is_told_of(void) {
+        struct bed bed;
+        struct bed_daemon d;
+        bed_start_ready(&bed, &d);
+        int fd = bed_connect(&bed);
+        bed_send_frame(fd, 1, VG_FRAME_REQUEST, 0, "all");
+        _cleanup_free_ char *key = bed_expect_request(&d, "all", 1, false), *big = malloc(VG_FRAME_MAX + 2);
+        CHECK(big);
+        memset(big, 'x', VG_FRAME_MAX + 1);
+        big[VG_FRAME_MAX + 1] = 0;
+        bed_keyed(&d, VG_CMD_REPLY, key, big);
+        bed_expect_status(fd, 1, RESOURCE_EXHAUSTED, "response exceeds");
+        close(fd);
+        bed_daemon_gone(&d);
+        bed_end(&bed);
+}
+
 static void a_held_request_is_replayed_until_it_is_committed(void) {
         struct bed bed;
         struct bed_daemon d;
@@ -495,6 +512,7 @@ int main(int argc, char **argv) {
                 a_daemon_that_breaks_the_protocol_is_replaced,
                 http2_is_handed_to_the_daemon,
                 a_client_that_does_not_read_is_let_go,
+                a_response_that_is_too_long_is_told_of,
                 a_held_request_is_replayed_until_it_is_committed,
                 a_daemon_that_never_starts_is_told_of,
         };

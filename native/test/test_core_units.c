@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/config.h"
+#include "core/core.h"
 #include "core/frame.h"
 #include "core/log.h"
 #include "core/loop.h"
@@ -19,7 +21,7 @@
 #include "lib/teardown.h"
 #include "test/check.h"
 
-#define MS UINT64_C(1000000)
+#define MS VG_MS
 
 /* --- loop --- */
 
@@ -308,7 +310,31 @@ static void names_that_could_leave_a_directory_are_refused(void) {
         CHECK(vg_name_is_valid("a.b-c_d") && vg_name_is_valid("...") && vg_name_is_valid("k8s.io"));
 }
 
+/* --- idling --- */
+
+static void only_an_idle_core_counts_down(void) {
+        static struct vg_core core;
+        int ends[2];
+        core.log.fd = -1;
+        core.config.socket = core.config.group = "none";
+        CHECK(vg_loop_new(&core.loop) == 0 && vg_oom_host_new(core.loop, 0, &core.oom_host) == 0);
+        vg_core_init(&core);
+        CHECK(core.shutdown.idle.loop && core.shutdown.idle.due > vg_now_mono() + 50000 * MS);
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+        CHECK(vg_connection_new(&core, ends[0]) == 0);
+        CHECK(!core.shutdown.idle.loop);
+        close(ends[1]);
+        int order[1], count = 0;
+        struct step stop = {.loop = core.loop, .order = order, .count = &count, .stops = true};
+        stop.timer = (struct vg_timer){.fired = step_fired, .owner = &stop};
+        vg_timer_set(core.loop, &stop.timer, vg_now_mono() + 20 * MS);
+        CHECK(vg_loop_run(core.loop) == 0);
+        CHECK(core.connections.count == 0 && core.shutdown.idle.loop);
+        vg_core_done(&core);
+}
+
 int main(void) {
+        only_an_idle_core_counts_down();
         timers_fire_in_order_and_not_when_cancelled();
         a_timer_is_exact_below_a_millisecond();
         a_source_removed_in_its_round_is_not_called();

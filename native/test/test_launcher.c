@@ -27,9 +27,11 @@ static int parse(struct vg_args *args, char *message, char **words) {
 static void test_flags(void) {
         struct vg_args args;
         char message[256];
-        CHECK(parse(&args, message, (char *[]){"shim", "-namespace", "k8s.io", "-address", "/c.sock", "-publish-binary", "/bin/c",
-                                               "-id", "a-b_c.1", "-debug", "start", NULL}) == 0);
-        CHECK(args.action == VG_ACTION_START && args.debug && strcmp(args.name_space, "k8s.io") == 0 && strcmp(args.id, "a-b_c.1") == 0);
+        CHECK(parse(&args, message,
+                    (char *[]){"shim", "-namespace", "k8s.io", "-address", "/c.sock", "-publish-binary", "/bin/c", "-id", "a-b_c.1",
+                               "-debug", "start", NULL}) == 0);
+        CHECK(args.action == VG_ACTION_START && args.debug && strcmp(args.name_space, "k8s.io") == 0 &&
+              strcmp(args.id, "a-b_c.1") == 0);
         CHECK(parse(&args, message, (char *[]){"shim", "--namespace=n", "--id=i", "-bundle", "/b", "delete", NULL}) == 0);
         CHECK(args.action == VG_ACTION_DELETE && strcmp(args.bundle, "/b") == 0);
         CHECK(parse(&args, message, (char *[]){"shim", "-info", NULL}) == 0 && args.action == VG_ACTION_INFO);
@@ -41,7 +43,8 @@ static void test_flags(void) {
         CHECK(parse(&args, message, (char *[]){"shim", NULL}) == -EINVAL);
         static const char *const bad[] = {"", "a/b", "..", ".a", "a.", "a..b", "a b", "\xc3\xa9"};
         for (size_t i = 0; i < VG_COUNT(bad); i++) {
-                CHECK(parse(&args, message, (char *[]){"shim", "-namespace", "n", "-id", (char *)bad[i], "start", NULL}) == -EINVAL);
+                CHECK(parse(&args, message, (char *[]){"shim", "-namespace", "n", "-id", (char *)bad[i], "start", NULL}) ==
+                      -EINVAL);
                 CHECK(strstr(message, "-id"));
         }
         char longest[78];
@@ -84,12 +87,23 @@ static int scan(const char *json, struct vg_annotation wanted[2]) {
 static void test_annotations(void) {
         struct vg_annotation w[2];
         CHECK(scan("{\"a\":[1,{\"annotations\":{\"io.kubernetes.cri.sandbox-id\":\"no\"}}],\"annotations\":{\"x\":\"y\","
-                   "\"io.kubernetes.cri.sandbox-id\" : \"pod1\"},\"z\":-1.5e3}", w) == 0);
+                   "\"io.kubernetes.cri.sandbox-id\" : \"pod1\"},\"z\":-1.5e3}",
+                   w) == 0);
         CHECK(w[0].value[0] == 0 && strcmp(w[1].value, "pod1") == 0);
         CHECK(scan("{}", w) == 0 && scan(" { \"annotations\" : null } ", w) == 0 && scan("{\"annotations\":{}}", w) == 0);
         CHECK(scan("{\"annotations\":{\"io.containerd.runc.v2.group\":\"a\\u0062\"}}", w) == 0 && w[0].value[0] == 0);
         CHECK(scan("{\"annotations\":{\"io.containerd.runc.v2.group\":7}}", w) == 0 && w[0].value[0] == 0);
-        static const char *const bad[] = {"", "[]", "{", "{\"a\"", "{\"a\":", "{\"a\":1,", "{\"a\":\"", "{\"a\":\"\\", "{\"annotations\":{\"a\"", "{\"a\":[1,2}", "{\"a\" 1}"};
+        static const char *const bad[] = {"",
+                                          "[]",
+                                          "{",
+                                          "{\"a\"",
+                                          "{\"a\":",
+                                          "{\"a\":1,",
+                                          "{\"a\":\"",
+                                          "{\"a\":\"\\",
+                                          "{\"annotations\":{\"a\"",
+                                          "{\"a\":[1,2}",
+                                          "{\"a\" 1}"};
         for (size_t i = 0; i < VG_COUNT(bad); i++)
                 CHECK(scan(bad[i], w) == -EINVAL);
         char deep[2048];
@@ -149,18 +163,27 @@ static void test_socket_name(void) {
 static void test_teardown(void) {
         char path[] = "/tmp/vigil-teardown-XXXXXX";
         int fd = mkstemp(path);
-        static const char text[] = "vigil-teardown 1\npid 12 345\ncgroup 1 /sys/fs/cgroup/memory/a b\ncgroup 1 /sys/fs/cgroup/cpu/a\n"
-                                   "memory 1 /sys/fs/cgroup/memory/a b/memory.oom_control oom_kill 3\nmount /b/rootfs\nunlink /b/x\njournal /j\ncounted-fact 7\n";
+        static const char text[] =
+                "vigil-teardown 1\npid 12 345\ncgroup 1 /sys/fs/cgroup/memory/a b\ncgroup 1 /sys/fs/cgroup/cpu/a\n"
+                "memory 1 /sys/fs/cgroup/memory/a b/memory.oom_control oom_kill 3\nmount /b/rootfs\nunlink /b/x\njournal "
+                "/j\ncounted-fact 7\n";
         CHECK(fd >= 0 && write(fd, text, sizeof text - 1) == (ssize_t)sizeof text - 1);
         struct vg_teardown t;
         CHECK(vg_teardown_read(path, &t) == 0);
-        CHECK(t.pid == 12 && t.start_time == 345 && strcmp(t.cgroups[0], "/sys/fs/cgroup/memory/a b") == 0 && t.cgroups[1] && !t.cgroups[2]);
+        CHECK(t.pid == 12 && t.start_time == 345 && strcmp(t.cgroups[0], "/sys/fs/cgroup/memory/a b") == 0 && t.cgroups[1] &&
+              !t.cgroups[2]);
         CHECK(t.memory_version == 1 && strcmp(t.memory_file, "/sys/fs/cgroup/memory/a b/memory.oom_control") == 0);
         CHECK(strcmp(t.memory_key, "oom_kill") == 0 && t.memory_count == 3 && strcmp(t.mounts[0], "/b/rootfs") == 0);
         CHECK(strcmp(t.unlinks[0], "/b/x") == 0 && strcmp(t.journal, "/j") == 0 && t.counted_fact == 7);
         vg_teardown_done(&t);
-        static const char *const bad[] = {"", "vigil-teardown 2\n", "vigil-teardown 1\nnonsense x\n", "vigil-teardown 1\npid x 1\n",
-                                          "vigil-teardown 1\npid 1\n", "vigil-teardown 1\nmemory 1\n", "vigil-teardown 1\nmemory 3 /f k 1\n", "vigil-teardown 1\nmount\n"};
+        static const char *const bad[] = {"",
+                                          "vigil-teardown 2\n",
+                                          "vigil-teardown 1\nnonsense x\n",
+                                          "vigil-teardown 1\npid x 1\n",
+                                          "vigil-teardown 1\npid 1\n",
+                                          "vigil-teardown 1\nmemory 1\n",
+                                          "vigil-teardown 1\nmemory 3 /f k 1\n",
+                                          "vigil-teardown 1\nmount\n"};
         for (size_t i = 0; i < VG_COUNT(bad); i++) {
                 CHECK(ftruncate(fd, 0) == 0 && pwrite(fd, bad[i], strlen(bad[i]), 0) == (ssize_t)strlen(bad[i]));
                 CHECK(vg_teardown_read(path, &t) == -EBADMSG);

@@ -13,14 +13,14 @@
 #include "core/loop.h"
 #include "test/check.h"
 
-#define CHECK_EQ(actual, expected)                                                                                  \
-        do {                                                                                                        \
-                long long actual_ = (long long)(actual), expected_ = (long long)(expected);                         \
-                if (actual_ != expected_) {                                                                         \
-                        fprintf(stderr, "%s:%d: %s: %s is %lld, expected %lld\n", __FILE__, __LINE__, __func__,     \
-                                #actual, actual_, expected_);                                                       \
-                        exit(1);                                                                                    \
-                }                                                                                                   \
+#define CHECK_EQ(actual, expected)                                                                                                \
+        do {                                                                                                                      \
+                long long actual_ = (long long)(actual), expected_ = (long long)(expected);                                       \
+                if (actual_ != expected_) {                                                                                       \
+                        fprintf(stderr, "%s:%d: %s: %s is %lld, expected %lld\n", __FILE__, __LINE__, __func__, #actual, actual_, \
+                                expected_);                                                                                       \
+                        exit(1);                                                                                                  \
+                }                                                                                                                 \
         } while (0)
 
 struct vg_test_wait {

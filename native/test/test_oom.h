@@ -15,11 +15,11 @@ struct vg_test_readings {
         unsigned count;
         uint64_t kills, total;
         bool last;
-        uint64_t at[512];         /* when each one came */
-        char held[4096];          /* of the last one: "PATH|BEFORE|AFTER\n" */
-        char snapshot[4096];      /* "PATH|TEXT\n" */
-        char lines[32768];        /* one a line */
-        char all_lines[65536];    /* of all readings */
+        uint64_t at[512];      /* when each one came */
+        char held[4096];       /* of the last one: "PATH|BEFORE|AFTER\n" */
+        char snapshot[4096];   /* "PATH|TEXT\n" */
+        char lines[32768];     /* one a line */
+        char all_lines[65536]; /* of all readings */
 };
 
 static inline size_t vg_test_take(struct vg_reader *r, char *into, size_t room, size_t at, const char *stop) {

@@ -38,8 +38,10 @@ static void clean(struct bed *bed) {
         sigprocmask(SIG_BLOCK, &all, &old);
         signal(SIGPIPE, SIG_IGN);
         /* cat has 0, 1, 2, ls has one more for the directory itself. */
-        run_shell(bed, &p, "ls /proc/self/fd; cat /proc/mounts | grep -c /tmp/vigil; grep -E '^Sig(Blk|Ign)' /proc/self/status; "
-                            "grep -c PPid:.0 /proc/1/status; cat /proc/1/stat; true", &b);
+        run_shell(bed, &p,
+                  "ls /proc/self/fd; cat /proc/mounts | grep -c /tmp/vigil; grep -E '^Sig(Blk|Ign)' /proc/self/status; "
+                  "grep -c PPid:.0 /proc/1/status; cat /proc/1/stat; true",
+                  &b);
         sigprocmask(SIG_SETMASK, &old, NULL);
         signal(SIGPIPE, SIG_DFL);
         CHECK_HAS(b.output, "0\n1\n2\n3\n0\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n1\n");
@@ -59,9 +61,11 @@ static void paths(struct bed *bed) {
         OP(&p.ops, VG_OP_READONLY_PATH, 0, "s", "/proc/no-such-thing");
         OP(&p.ops, VG_OP_READONLY_ROOT, 0, "");
         run_shell(bed, &p,
-                   "stat -c %t:%T /proc/interrupts; ls /sys/firmware | head -c 100; grep -E ' /(sys/firmware|proc/sys|sys)? ' /proc/mounts;"
-                   "echo x >/proc/sys/kernel/hostname || echo readonly; touch /etc/x || echo readonly root;"
-                   "touch /dev/shm/y && echo shm", &b);
+                  "stat -c %t:%T /proc/interrupts; ls /sys/firmware | head -c 100; grep -E ' /(sys/firmware|proc/sys|sys)? ' "
+                  "/proc/mounts;"
+                  "echo x >/proc/sys/kernel/hostname || echo readonly; touch /etc/x || echo readonly root;"
+                  "touch /dev/shm/y && echo shm",
+                  &b);
         CHECK_HAS(b.output, "1:3\n");
         CHECK_HAS(b.output, "tmpfs /sys/firmware tmpfs ro,");
         CHECK_HAS(b.output, "proc /proc/sys proc ro,nosuid,nodev,noexec,relatime");
@@ -87,11 +91,14 @@ static void identity(struct bed *bed) {
         op_end(&p.ops, slot);
         OP(&p.ops, VG_OP_CAPABILITIES, 0, "88888", chown | kill | bind, kill | bind, bind, kill | bind, bind);
         OP(&p.ops, VG_OP_NO_NEW_PRIVS, 0, "");
-        run_shell(bed, &p, "id; umask; grep -E '^(Cap|NoNew)' /proc/self/status; echo again >/dev/stdout; touch /etc/no || echo refused", &b);
+        run_shell(bed, &p,
+                  "id; umask; grep -E '^(Cap|NoNew)' /proc/self/status; echo again >/dev/stdout; touch /etc/no || echo refused",
+                  &b);
         CHECK_HAS(b.output, "uid=1000 gid=1001 groups=5,2000");
         CHECK_HAS(b.output, "0027\n");
-        CHECK_HAS(b.output, "CapInh:\t0000000000000400\nCapPrm:\t0000000000000400\nCapEff:\t0000000000000400\nCapBnd:\t0000000000000421\n"
-                            "CapAmb:\t0000000000000400\nNoNewPrivs:\t1\n");
+        CHECK_HAS(b.output,
+                  "CapInh:\t0000000000000400\nCapPrm:\t0000000000000400\nCapEff:\t0000000000000400\nCapBnd:\t0000000000000421\n"
+                  "CapAmb:\t0000000000000400\nNoNewPrivs:\t1\n");
         CHECK_HAS(b.output, "again\n");
         CHECK_HAS(b.output, "refused\n");
 }
@@ -107,7 +114,9 @@ static void root_capabilities(struct bed *bed) {
         uint64_t some = 1 | 1 << 5 | UINT64_C(1) << 62;
         OP(&p.ops, VG_OP_CAPABILITIES, 0, "88888", some, some, U64(0), some, U64(0));
         run_shell(bed, &p, "grep ^Cap /proc/self/status; id -u", &b);
-        CHECK_HAS(b.output, "CapPrm:\t0000000000000021\nCapEff:\t0000000000000021\nCapBnd:\t0000000000000021\nCapAmb:\t0000000000000000\n0\n");
+        CHECK_HAS(
+                b.output,
+                "CapPrm:\t0000000000000021\nCapEff:\t0000000000000021\nCapBnd:\t0000000000000021\nCapAmb:\t0000000000000000\n0\n");
 }
 
 static void limits(struct bed *bed) {
@@ -124,9 +133,10 @@ static void limits(struct bed *bed) {
         OP(&p.ops, VG_OP_RLIMIT, 0, "488", RLIMIT_CORE, U64(0), U64(0));
         OP(&p.ops, VG_OP_OOM_SCORE_ADJ, 0, "4", 321);
         run_shell(bed, &p,
-                   "ulimit -Sn; ulimit -Hn; ulimit -c; cat /proc/self/oom_score_adj /proc/sys/net/ipv4/ip_unprivileged_port_start "
-                   "/proc/sys/net/ipv4/conf/lo/forwarding /proc/sys/kernel/shm_rmid_forced; ifconfig lo | grep -c UP; "
-                   "grep -c _ses.test /proc/keys", &b);
+                  "ulimit -Sn; ulimit -Hn; ulimit -c; cat /proc/self/oom_score_adj /proc/sys/net/ipv4/ip_unprivileged_port_start "
+                  "/proc/sys/net/ipv4/conf/lo/forwarding /proc/sys/kernel/shm_rmid_forced; ifconfig lo | grep -c UP; "
+                  "grep -c _ses.test /proc/keys",
+                  &b);
         CHECK_STR(b.output, "100\n200\n0\n321\n77\n1\n1\n1\n1\n");
         char host[64];
         bed_read("/proc/sys/net/ipv4/ip_unprivileged_port_start", host, sizeof host);
@@ -150,13 +160,17 @@ static void mounts(struct bed *bed) {
         CHECK(bed_command("mkdir -p %s/sticky && chmod 1751 %s/sticky", bed->rootfs, bed->rootfs) == 0);
         put_mount(&p.ops, "tmpfs", "tmpfs", "/sticky", MS_NODEV, "size=4k");
         put_mount(&p.ops, "tmpfs", "tmpfs", "/later", MS_NODEV, "mode=0700");
-        OP(&p.ops, VG_OP_BIND_OR_MOUNT, 0, "sss888s1", "", "", "/later", U64(MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NODEV), U64(0), U64(0),
-           "", 0);
-        OP(&p.ops, VG_OP_BIND_OR_MOUNT, 0, "sss888s1", "bind", source, "/shared", U64(MS_BIND), U64(0), U64(MS_SHARED | MS_REC), "", 1);
+        OP(&p.ops, VG_OP_BIND_OR_MOUNT, 0, "sss888s1", "", "", "/later", U64(MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NODEV), U64(0),
+           U64(0), "", 0);
+        OP(&p.ops, VG_OP_BIND_OR_MOUNT, 0, "sss888s1", "bind", source, "/shared", U64(MS_BIND), U64(0), U64(MS_SHARED | MS_REC), "",
+           1);
         put_pivot(&p.ops);
-        run_shell(bed, &p,
-                   "cat /mnt/volume/note /a/b/c/note /made-by-link/resolv; touch /mnt/volume/x || echo ro; stat -c %a /sticky /later;"
-                   "grep -oE '/(mnt/volume|sticky|later) .*' /proc/mounts; grep -E '/shared .*shared:' /proc/self/mountinfo | grep -c .", &b);
+        run_shell(
+                bed, &p,
+                "cat /mnt/volume/note /a/b/c/note /made-by-link/resolv; touch /mnt/volume/x || echo ro; stat -c %a /sticky /later;"
+                "grep -oE '/(mnt/volume|sticky|later) .*' /proc/mounts; grep -E '/shared .*shared:' /proc/self/mountinfo | grep -c "
+                ".",
+                &b);
         CHECK_HAS(b.output, "a note\na note\na note\n");
         CHECK_HAS(b.output, "ro\n1751\n700\n");
         CHECK_HAS(b.output, " ro,nosuid");
@@ -258,8 +272,8 @@ static void user_namespace(struct bed *bed) {
 }
 
 int main(void) {
-        static void (*const all[])(struct bed *) = {hello, clean,   paths, identity, root_capabilities, limits, mounts,
-                                                    no_pivot, seccomp, cwd,   terminal, bare,              user_namespace};
+        static void (*const all[])(struct bed *) = {hello,   clean, paths,    identity, root_capabilities, limits, mounts, no_pivot,
+                                                    seccomp, cwd,   terminal, bare,     user_namespace};
         bed_needs();
         for (size_t i = 0; i < VG_COUNT(all); i++) {
                 struct bed bed;

@@ -118,9 +118,12 @@ static void born_in_v1(struct bed *bed) {
         vg_put_str(&p.ops, "cgroup2");
         op_end(&p.ops, slot);
         put_pivot(&p.ops);
-        put_program(&p.ops, ARGV("sh", "-c", "grep -E 'memory|pids|freezer' /proc/self/cgroup; cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes; "
-                                             "readlink pids; readlink task; grep -c . task/cgroup.procs; touch x || echo ro; ls unified | grep -c procs; "
-                                             "echo 1 >memory/memory.limit_in_bytes || echo ro too; true"));
+        put_program(
+                &p.ops,
+                ARGV("sh", "-c",
+                     "grep -E 'memory|pids|freezer' /proc/self/cgroup; cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes; "
+                     "readlink pids; readlink task; grep -c . task/cgroup.procs; touch x || echo ro; ls unified | grep -c procs; "
+                     "echo 1 >memory/memory.limit_in_bytes || echo ro too; true"));
         CHECK_INT(run_container(&birth, &p), 0);
         /* The cgroup namespace begins at the container's own cgroups. */
         CHECK_HAS(birth.output, "memory:/\n");
@@ -163,7 +166,8 @@ static void bound_view(struct bed *bed) {
         vg_put_str(&p.ops, "pids");
         op_end(&p.ops, slot);
         put_pivot(&p.ops);
-        put_program(&p.ops, ARGV("sh", "-c", "grep -c . /sys/fs/cgroup/pids/cgroup.procs; ls /sys/fs/cgroup; grep pids /proc/self/cgroup"));
+        put_program(&p.ops,
+                    ARGV("sh", "-c", "grep -c . /sys/fs/cgroup/pids/cgroup.procs; ls /sys/fs/cgroup; grep pids /proc/self/cgroup"));
         CHECK_INT(run_container(&birth, &p), 0);
         CHECK_HAS(birth.output, "\npids\n");
         CHECK_HAS(birth.output, "/c1\n");
@@ -192,7 +196,9 @@ static void born_in_v2(struct bed *bed) {
         vg_put_u32(&p.ops, 0);
         op_end(&p.ops, slot);
         put_pivot(&p.ops);
-        put_program(&p.ops, ARGV("sh", "-c", "grep ^0: /proc/self/cgroup; cat /sys/fs/cgroup/cgroup.procs | head -n 1; grep ' /sys/fs/cgroup ' /proc/mounts"));
+        put_program(&p.ops, ARGV("sh", "-c",
+                                 "grep ^0: /proc/self/cgroup; cat /sys/fs/cgroup/cgroup.procs | head -n 1; grep ' /sys/fs/cgroup ' "
+                                 "/proc/mounts"));
         CHECK_INT(run_container(&birth, &p), 0);
         CHECK_HAS(birth.output, "0::/\n1\n");
         CHECK_HAS(birth.output, "cgroup2 /sys/fs/cgroup cgroup2 ro,nosuid,nodev,noexec");
@@ -327,7 +333,8 @@ static void kill_threaded(void) {
         struct vg_writer w = {0};
         make_cgroup(own(a, v2, "t"));
         make_cgroup(own(b, v2, "t/threaded"));
-        CHECK(snprintf(file, sizeof file, "%s/cgroup.type", b) < 256 && snprintf(threads, sizeof threads, "%s/cgroup.threads", b) < 256);
+        CHECK(snprintf(file, sizeof file, "%s/cgroup.type", b) < 256 &&
+              snprintf(threads, sizeof threads, "%s/cgroup.threads", b) < 256);
         bed_write(file, "threaded");
         CHECK(snprintf(file, sizeof file, "%s/cgroup.procs", a) < 256);
         pid_t pid = fork();

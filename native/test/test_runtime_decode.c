@@ -127,7 +127,8 @@ static void refuses(void) {
         static const struct {
                 uint16_t op, flags;
                 const char *letters;
-        } ops[] = {{999, 0, ""}, {VG_OP_WRITE, 0, ""}, {VG_OP_UMASK, 0, ""}, {VG_OP_UMASK, 0, "44"}, {VG_OP_NO_NEW_PRIVS, 2, ""}, {VG_OP_EXEC, 0, "4"}};
+        } ops[] = {{999, 0, ""},           {VG_OP_WRITE, 0, ""},        {VG_OP_UMASK, 0, ""},
+                   {VG_OP_UMASK, 0, "44"}, {VG_OP_NO_NEW_PRIVS, 2, ""}, {VG_OP_EXEC, 0, "4"}};
         for (size_t i = 0; i < VG_COUNT(ops); i++) {
                 _cleanup_plan_ struct plan p = {0};
                 _cleanup_writer_ struct vg_writer w = {0};

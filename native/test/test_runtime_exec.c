@@ -50,7 +50,8 @@ static void inside(struct container *c) {
         _cleanup_plan_ struct plan p = {.exec = "e1", .init_namespaces = ENTERED};
         struct birth b;
         plan_streams(&p, &c->bed);
-        put_exec(&p, ARGV("sh", "-c", "hostname; pwd; cat /proc/1/comm; grep -c . /proc/net/dev; ls /proc/self/fd; echo to err >&2"));
+        put_exec(&p,
+                 ARGV("sh", "-c", "hostname; pwd; cat /proc/1/comm; grep -c . /proc/net/dev; ls /proc/self/fd; echo to err >&2"));
         birth_begin(&b, &p, c->pidfd);
         CHECK_INT(birth_run(&b), 0);
         CHECK(b.saw_x);

@@ -131,7 +131,8 @@ static void killed(struct bed *bed) {
         put_undoables(&p, bed);
         /* Time enough to be killed in. */
         for (int i = 0; i < 20000; i++)
-                OP(&p.ops, VG_OP_HOSTNAME, VG_OP_OPTIONAL, "s", "a-name-that-is-too-long-for-a-host-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+                OP(&p.ops, VG_OP_HOSTNAME, VG_OP_OPTIONAL, "s",
+                   "a-name-that-is-too-long-for-a-host-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
         birth_begin(&b, &p, -1);
         while (birth_receive(&b) != 'p')
                 ;
@@ -158,7 +159,8 @@ static void given_up(struct bed *bed) {
         plan_streams(&p, bed);
         put_undoables(&p, bed);
         for (int i = 0; i < 20000; i++)
-                OP(&p.ops, VG_OP_DOMAINNAME, VG_OP_OPTIONAL, "s", "a-name-that-is-too-long-for-a-host-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+                OP(&p.ops, VG_OP_DOMAINNAME, VG_OP_OPTIONAL, "s",
+                   "a-name-that-is-too-long-for-a-host-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
         birth_begin(&b, &p, -1);
         while (birth_receive(&b) != 'p')
                 ;
@@ -206,7 +208,8 @@ static void core_dies(struct bed *bed, bool after_ready) {
                 CHECK_INT(WEXITSTATUS(status), 1);
                 check_undone(bed);
         }
-        (void)bed_command("umount -l %s/mounted 2>/dev/null; umount -l %s/mounted 2>/dev/null; rm -rf %s/made", bed->top, bed->top, bed->top);
+        (void)bed_command("umount -l %s/mounted 2>/dev/null; umount -l %s/mounted 2>/dev/null; rm -rf %s/made", bed->top, bed->top,
+                          bed->top);
 }
 
 static void core_dies_before(struct bed *bed) {
@@ -235,8 +238,8 @@ static void capability(struct bed *bed) {
 }
 
 int main(void) {
-        static void (*const all[])(struct bed *) = {host_op, child_op,         rootfs,          namespaces, no_exec, find_words, exec_words,
-                                                    killed,  given_up, core_dies_before, core_dies_after, capability};
+        static void (*const all[])(struct bed *) = {host_op,    child_op, rootfs,   namespaces,       no_exec,         find_words,
+                                                    exec_words, killed,   given_up, core_dies_before, core_dies_after, capability};
         bed_needs();
         for (size_t i = 0; i < VG_COUNT(all); i++) {
                 struct bed bed;

@@ -1,10 +1,10 @@
 /* Host ops on mounts and files. */
-#include "runtime/mountinfo.h"
 #include "runtime/mount.h"
+#include "runtime/mountinfo.h"
 #include "runtime_bed.h"
 
-static void put_host_mount(struct vg_writer *w, const char *type, const char *source, const char *root, const char *target, uint64_t flags,
-                           const char *data) {
+static void put_host_mount(struct vg_writer *w, const char *type, const char *source, const char *root, const char *target,
+                           uint64_t flags, const char *data) {
         OP(w, VG_OP_MOUNT, 0, "ssss88s", type, source, root, target, flags, U64(0), data);
 }
 
@@ -57,7 +57,8 @@ static void files(struct bed *bed) {
 static void overlay(struct bed *bed) {
         struct vg_writer w = {0};
         char data[512], message[2048], elsewhere[128];
-        CHECK(bed_command("cd %s && mkdir lower upper work tree elsewhere && echo low >lower/file && ln -s %s/elsewhere lower/link && mkdir lower/sub",
+        CHECK(bed_command("cd %s && mkdir lower upper work tree elsewhere && echo low >lower/file && ln -s %s/elsewhere lower/link "
+                          "&& mkdir lower/sub",
                           bed->top, bed->top) == 0);
         char tree[128];
         snprintf(tree, sizeof tree, "%s/tree", bed->top);
@@ -67,7 +68,8 @@ static void overlay(struct bed *bed) {
         put_host_mount(&w, "tmpfs", "tmpfs", tree, "sub", MS_NOSUID, "size=4k");
         put_host_mount(&w, "bind", bed->rootfs, tree, "/sub/", MS_BIND | MS_REC | MS_RDONLY, "");
         run_script_ok(&w);
-        CHECK(bed_command("grep -q low %s/file && test -x %s/sub/bin/sh && ! touch %s/sub/x 2>/dev/null && touch %s/x", tree, tree, tree, tree) == 0);
+        CHECK(bed_command("grep -q low %s/file && test -x %s/sub/bin/sh && ! touch %s/sub/x 2>/dev/null && touch %s/x", tree, tree,
+                          tree, tree) == 0);
         CHECK_INT(mounts_below(tree), 3);
         /* A link of the image that leads out of it is looked up inside. */
         put_host_mount(&w, "tmpfs", "tmpfs", tree, "link", 0, "");
@@ -93,9 +95,11 @@ static void many_layers(struct bed *bed) {
         char data[16384], tree[128], message[2048];
         size_t used = (size_t)snprintf(data, sizeof data, "index=off,lowerdir=");
         for (int i = 0; i < 100; i++) {
-                CHECK(bed_command("mkdir -p %s/a-rather-long-name-for-a-directory/snapshots/%d/fs && echo %d >%s/a-rather-long-name-for-a-directory/snapshots/%d/fs/f%d",
+                CHECK(bed_command("mkdir -p %s/a-rather-long-name-for-a-directory/snapshots/%d/fs && echo %d "
+                                  ">%s/a-rather-long-name-for-a-directory/snapshots/%d/fs/f%d",
                                   bed->top, i, i, bed->top, i, i) == 0);
-                used += (size_t)snprintf(data + used, sizeof data - used, "%s%s/a-rather-long-name-for-a-directory/snapshots/%d/fs", i ? ":" : "", bed->top, i);
+                used += (size_t)snprintf(data + used, sizeof data - used, "%s%s/a-rather-long-name-for-a-directory/snapshots/%d/fs",
+                                         i ? ":" : "", bed->top, i);
         }
         CHECK(used > 4096);
         snprintf(tree, sizeof tree, "%s/tree", bed->top);

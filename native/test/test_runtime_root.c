@@ -20,7 +20,8 @@ static void expect_find(int root, const char *path, enum vg_missing missing, int
 
 static void lookups(struct bed *bed) {
         _cleanup_close_ int root = open_root(bed);
-        CHECK(bed_command("cd %s && mkdir -p d/e && echo x >d/file && ln -s / out && ln -s ../../../../../.. up && ln -s loop-b loop-a && "
+        CHECK(bed_command("cd %s && mkdir -p d/e && echo x >d/file && ln -s / out && ln -s ../../../../../.. up && ln -s loop-b "
+                          "loop-a && "
                           "ln -s loop-a loop-b && ln -s /d/e abs && ln -s d/e/../file rel && ln -s /nowhere/at/all dangling && "
                           "ln -s ../../../../etc/made-outside dangling-up && ln -s /proc/self/root magic",
                           bed->rootfs) == 0);
@@ -41,7 +42,8 @@ static void lookups(struct bed *bed) {
         expect_find(root, "new/directory/here", VG_MISSING_DIRECTORY, 0, "new/directory/here");
         expect_find(root, "new/file", VG_MISSING_FILE, 0, "new/file");
         CHECK(access("/etc/made-outside", F_OK) < 0);
-        CHECK(bed_command("cd %s && test -f nowhere/at/all -a -f etc/made-outside -a -d new/directory/here -a -f new/file", bed->rootfs) == 0);
+        CHECK(bed_command("cd %s && test -f nowhere/at/all -a -f etc/made-outside -a -d new/directory/here -a -f new/file",
+                          bed->rootfs) == 0);
 
         char long_path[6000];
         memset(long_path, 'a', sizeof long_path - 1);
@@ -134,7 +136,8 @@ static void mounts_stay_inside(struct bed *bed) {
         _cleanup_plan_ struct plan p = {.clone_flags = ALL_NAMESPACES};
         struct birth b;
         char inside[256];
-        CHECK(bed_command("cd %s && ln -s ../../../../../../../tmp/vigil-root-test-escape escape && ln -s %s deeper", bed->rootfs, bed->top) == 0);
+        CHECK(bed_command("cd %s && ln -s ../../../../../../../tmp/vigil-root-test-escape escape && ln -s %s deeper", bed->rootfs,
+                          bed->top) == 0);
         plan_streams(&p, bed);
         put_root(&p.ops, bed);
         put_mount(&p.ops, "tmpfs", "tmpfs", "/escape", 0, "");
@@ -142,7 +145,8 @@ static void mounts_stay_inside(struct bed *bed) {
         OP(&p.ops, VG_OP_DEVICE, 0, "s144444", "/deeper/null", 'c', 1, 3, 0666, 0, 0);
         OP(&p.ops, VG_OP_SYMLINK, 0, "ss", "/etc", "/deeper/link");
         put_pivot(&p.ops);
-        put_program(&p.ops, ARGV("sh", "-c", "grep -c -E ' (/tmp/vigil-root-test-escape|/tmp/vigil-runtime-[A-Za-z0-9]*/x) ' /proc/mounts"));
+        put_program(&p.ops, ARGV("sh", "-c",
+                                 "grep -c -E ' (/tmp/vigil-root-test-escape|/tmp/vigil-runtime-[A-Za-z0-9]*/x) ' /proc/mounts"));
         CHECK_INT(run_container(&b, &p), 0);
         CHECK_STR(b.output, "2\n");
         birth_done(&b);
@@ -203,7 +207,8 @@ static void cwd_outside(struct bed *bed) {
 }
 
 int main(void) {
-        static void (*const all[])(struct bed *) = {lookups, parents, races, mount_targets, mounts_stay_inside, false_null, devices, cwd_outside};
+        static void (*const all[])(struct bed *) = {lookups,    parents, races,      mount_targets, mounts_stay_inside,
+                                                    false_null, devices, cwd_outside};
         bed_needs();
         for (size_t i = 0; i < VG_COUNT(all); i++) {
                 struct bed bed;

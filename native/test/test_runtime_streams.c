@@ -95,9 +95,11 @@ static void expect_failure(struct plan *p, int status, const char *words) {
 }
 
 static void refused(struct bed *bed) {
-        _cleanup_plan_ struct plan missing = {.kinds = {VG_STREAM_NULL, VG_STREAM_PATH, VG_STREAM_NULL}, .paths = {"", "/nonexistent/fifo", ""}};
+        _cleanup_plan_ struct plan missing = {.kinds = {VG_STREAM_NULL, VG_STREAM_PATH, VG_STREAM_NULL},
+                                              .paths = {"", "/nonexistent/fifo", ""}};
         expect_failure(&missing, -ENOENT, "open stdout /nonexistent/fifo: No such file or directory");
-        _cleanup_plan_ struct plan directory = {.kinds = {VG_STREAM_NULL, VG_STREAM_NULL, VG_STREAM_PATH}, .paths = {"", "", bed->top}};
+        _cleanup_plan_ struct plan directory = {.kinds = {VG_STREAM_NULL, VG_STREAM_NULL, VG_STREAM_PATH},
+                                                .paths = {"", "", bed->top}};
         expect_failure(&directory, -EINVAL, "open stderr ");
         _cleanup_plan_ struct plan input = {.kinds = {VG_STREAM_FILE, VG_STREAM_NULL, VG_STREAM_NULL}, .paths = {"/x", "", ""}};
         expect_failure(&input, -EINVAL, "open stdin /x");
@@ -106,7 +108,8 @@ static void refused(struct bed *bed) {
 }
 
 static void nobody_reads(struct bed *bed) {
-        _cleanup_plan_ struct plan p = {.kinds = {VG_STREAM_NULL, VG_STREAM_PATH, VG_STREAM_NULL}, .paths = {"", bed->fifo_out, ""}};
+        _cleanup_plan_ struct plan p = {.kinds = {VG_STREAM_NULL, VG_STREAM_PATH, VG_STREAM_NULL},
+                                        .paths = {"", bed->fifo_out, ""}};
         p.io_timeout_ms = 150;
         struct timespec before, after;
         CHECK(mkfifo(bed->fifo_out, 0700) == 0);
@@ -119,7 +122,8 @@ static void nobody_reads(struct bed *bed) {
 
 /* The reader comes late; and the FIFO's name is gone once it has been looked at. */
 static void late_reader(struct bed *bed) {
-        _cleanup_plan_ struct plan p = {.kinds = {VG_STREAM_NULL, VG_STREAM_PATH, VG_STREAM_NULL}, .paths = {"", bed->fifo_out, ""}};
+        _cleanup_plan_ struct plan p = {.kinds = {VG_STREAM_NULL, VG_STREAM_PATH, VG_STREAM_NULL},
+                                        .paths = {"", bed->fifo_out, ""}};
         struct birth b;
         CHECK(mkfifo(bed->fifo_out, 0700) == 0);
         int handle = open(bed->fifo_out, O_PATH | O_CLOEXEC);
@@ -154,7 +158,8 @@ static void logger(struct bed *bed) {
         char script[512], log[96], text[4096];
         snprintf(log, sizeof log, "%s/log", bed->top);
         snprintf(script, sizeof script,
-                 "{ env | sort; ls /proc/self/fd; } >%s; printf x >&5; exec 5>&-; cat <&3 >>%s; cat <&4 >>%s; echo end >>%s", log, log, log, log);
+                 "{ env | sort; ls /proc/self/fd; } >%s; printf x >&5; exec 5>&-; cat <&3 >>%s; cat <&4 >>%s; echo end >>%s", log,
+                 log, log, log);
         const char *const argv[] = {bed_busybox(), "sh", "-c", script, NULL};
         put_logger(&p, argv);
         static const char *const environment[] = {"CONTAINER_ID=c1", "CONTAINER_NAMESPACE=ns", NULL};
@@ -217,7 +222,8 @@ static void terminal_logger(struct bed *bed) {
 }
 
 int main(void) {
-        static void (*const all[])(struct bed *) = {fifos, files, refused, nobody_reads, late_reader, logger, logger_fails, terminal_logger};
+        static void (*const all[])(struct bed *) = {fifos,       files,  refused,      nobody_reads,
+                                                    late_reader, logger, logger_fails, terminal_logger};
         bed_needs();
         for (size_t i = 0; i < VG_COUNT(all); i++) {
                 struct bed bed;

@@ -1,8 +1,8 @@
 import { Socket } from "node:net";
 import { dirname } from "node:path";
 import type { Duplex } from "node:stream";
-import { createLog, type Log, type LogLevel } from "../base/log.js";
 import { VigilError } from "../base/errors.js";
+import { createLog, type Log, type LogLevel } from "../base/log.js";
 import { Channel } from "../host/core/channel.js";
 import { Core } from "../host/core/core.js";
 import { composeDaemon, type Daemon } from "./serve.js";

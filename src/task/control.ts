@@ -42,7 +42,8 @@ export function pause(world: World, container: Container, call: Call<undefined>)
         if (init.status === "pausing") init.step("unpaused");
         throw error;
       }
-      if (container.leaving || init.status !== "pausing") throw new VigilError("unknown", "cannot pause a stopped container");
+      if (container.leaving || init.status !== "pausing")
+        throw new VigilError("unknown", "cannot pause a stopped container");
       init.step("paused");
       const paused = container.announcement({ kind: "paused" }, world.clock.now());
       return conclude({ result: undefined, containers: [container], announcements: [paused] });
@@ -56,7 +57,8 @@ export function resume(world: World, container: Container, call: Call<undefined>
   return init.mailbox.run(() =>
     carryOut(world.changes, call, allowed, async (conclude) => {
       await world.runtime.resume(`${call.key}/thaw`, container.ref);
-      if (container.leaving || init.status !== "paused") throw new VigilError("unknown", "cannot resume a stopped container");
+      if (container.leaving || init.status !== "paused")
+        throw new VigilError("unknown", "cannot resume a stopped container");
       init.step("resume");
       const resumed = container.announcement({ kind: "resumed" }, world.clock.now());
       return conclude({ result: undefined, containers: [container], announcements: [resumed] });

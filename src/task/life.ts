@@ -23,14 +23,21 @@ const drainMs = 10_000;
 /** Start of the init. TaskStart comes from the fact, not from here. */
 export function startInit(world: World, container: Container, call: Call<number>): Promise<Uint8Array> {
   const { init } = container;
-  const allowed = (): void => permit("start", container.leaving ? "stopped" : init.status);
+  const why = (error: unknown): unknown =>
+    container.startedAt === 0n && container.oomKills > 0n ? oomKilled("container init", error) : error;
+  const allowed = (): void => {
+    try {
+      permit("start", container.leaving ? "stopped" : init.status);
+    } catch (error) {
+      throw why(error);
+    }
+  };
   return init.mailbox.run(() =>
     carryOut(world.changes, call, allowed, async (conclude) => {
       try {
         await world.runtime.start(`${call.key}/start`, container.ref);
       } catch (error) {
-        if (container.startedAt === 0n && container.oomKills > 0n) throw oomKilled("container init", error);
-        throw error;
+        throw why(error);
       }
       return conclude({ result: init.pid });
     }),

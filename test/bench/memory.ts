@@ -32,16 +32,25 @@ export function supervisors(namespace: string): ProcessView[] {
   return [...shims, ...daemons];
 }
 
-async function holding(containerd: Containerd, runtime: string, count: number, prefix: string): Promise<Memory> {
-  const ids = Array.from({ length: count }, (_, at) => `${prefix}${at}`);
-  const group = ["--annotation", `io.containerd.runc.v2.group=${prefix}`];
+interface Situation {
+  readonly label: string;
+  readonly containers: number;
+  /** All in one group, and so in one shim. */
+  readonly grouped: boolean;
+  /** Garbage collectors and freed pages of the start-up settle; longer, and a daemon without work may go. */
+  readonly settleMs: number;
+  readonly samples: number;
+}
+
+async function holding(containerd: Containerd, runtime: string, at: Situation, prefix: string): Promise<Memory> {
+  const ids = Array.from({ length: at.containers }, (_, number) => `${prefix}${number}`);
+  const group = at.grouped ? ["--annotation", `io.containerd.runc.v2.group=${prefix}`] : [];
   for (const id of ids) {
-    const flags = ["--runtime", runtime, "--null-io", ...(count > 1 ? group : []), "--rootfs"];
+    const flags = ["--runtime", runtime, "--null-io", ...group, "--rootfs"];
     const { code, stderr } = await containerd.ctr(["run", "-d", ...flags, containerd.rootfs, id, "/bin/sleep", "1000"]);
     if (code !== 0) throw new Error(`${runtime}: ${stderr}`);
   }
-  // Garbage collectors and freed pages of the start-up settle.
-  await new Promise((resolve) => setTimeout(resolve, 2000));
+  await new Promise((resolve) => setTimeout(resolve, at.settleMs));
   const parts = supervisors(containerd.namespace).map((view) => memoryOf(view.pid));
   for (const id of ids) {
     await containerd.ctr(["task", "delete", "--force", id]);
@@ -51,21 +60,26 @@ async function holding(containerd: Containerd, runtime: string, count: number, p
   return { rss: sum("rss"), pss: sum("pss"), own: sum("own") };
 }
 
-export async function memory(containerd: Containerd, use: Runtimes, times: number): Promise<Series[]> {
+export async function memory(containerd: Containerd, use: Runtimes, samples: number): Promise<Series[]> {
+  const situations: readonly Situation[] = [
+    { label: "1 container", containers: 1, grouped: false, settleMs: 2000, samples },
+    { label: "10 containers in one group", containers: 10, grouped: true, settleMs: 2000, samples },
+    { label: "10 containers, ungrouped", containers: 10, grouped: false, settleMs: 2000, samples },
+    { label: "1 container, quiet for 75 s", containers: 1, grouped: false, settleMs: 75_000, samples: 1 },
+  ];
   const found: Series[] = [];
-  for (const count of [1, 10]) {
-    const label = count === 1 ? "1 container" : `a group of ${count} containers`;
-    const rss = series(`memory, ${label}: RSS`, "MiB");
-    const pss = series(`memory, ${label}: PSS`, "MiB");
-    const own = series(`memory, ${label}: private`, "MiB");
-    for (let at = 0; at < times; at++) {
+  for (const [number, at] of situations.entries()) {
+    const rss = series(`memory, ${at.label}: RSS`, "MiB");
+    const pss = series(`memory, ${at.label}: PSS`, "MiB");
+    const own = series(`memory, ${at.label}: private`, "MiB");
+    for (let round = 0; round < at.samples; round++) {
       for (const side of ["stock", "tested"] as readonly Side[]) {
-        const seen = await holding(containerd, use[side], count, `m${count}${side[0]}${at}x`);
+        const seen = await holding(containerd, use[side], at, `m${number}${side[0]}${round}x`);
         rss[side].push(seen.rss);
         pss[side].push(seen.pss);
         own[side].push(seen.own);
       }
-      progress(`bench memory, ${label}: ${at + 1}/${times}`);
+      progress(`bench memory, ${at.label}: ${round + 1}/${at.samples}`);
     }
     found.push(rss, pss, own);
   }

@@ -320,7 +320,10 @@ export class FakeCore extends EventEmitter {
       this.commands.push(`${names[type]} ${key}`);
       this.emit("command", names[type], key);
       const kept = this.#results.get(key);
-      if (kept) return this.#send(8, new Writer().raw(kept));
+      if (kept) {
+        this.#send(8, new Writer().raw(kept));
+        return;
+      }
       if (this.intercept?.(type, key)) return;
       this.#carryOut(type, key, r);
       return;
@@ -339,7 +342,8 @@ export class FakeCore extends EventEmitter {
         this.#requests.set(key, { key, connection: 0n, data: r.bytes(), begun: true, parked: false, deliveries: 1 });
         return;
       case 77:
-        return this.#commit(key, r);
+        this.#commit(key, r);
+        return;
       case 80: {
         this.#requests.delete(key);
         request?.answer?.(Uint8Array.from(r.bytes()));
@@ -366,27 +370,37 @@ export class FakeCore extends EventEmitter {
         this.processes.set(`${container}/${exec}`, { pid, running: exec !== "" });
         if (exec === "") this.factCreated(container, pid);
         else this.factStarted(container, exec, pid);
-        return this.result(key, 0, "", new Writer().u32(pid).finish());
+        this.result(key, 0, "", new Writer().u32(pid).finish());
+        return;
       }
       case 71: {
         const container = r.str();
         const process = this.processes.get(`${container}/`);
-        if (!process) return this.result(key, -2, "no such container");
+        if (!process) {
+          this.result(key, -2, "no such container");
+          return;
+        }
         process.running = true;
         this.factStarted(container, "", process.pid);
-        return this.result(key, 0);
+        this.result(key, 0);
+        return;
       }
       case 72: {
         const container = r.str();
         const exec = r.str();
         const signal = r.u32();
         const process = this.processes.get(`${container}/${exec}`);
-        if (!process?.running) return this.result(key, -3);
+        if (!process?.running) {
+          this.result(key, -3);
+          return;
+        }
         this.result(key, 0);
-        return this.factExited(container, exec, process.pid, 128 + signal);
+        this.factExited(container, exec, process.pid, 128 + signal);
+        return;
       }
       default:
-        return this.result(key, 0);
+        this.result(key, 0);
+        return;
     }
   }
 

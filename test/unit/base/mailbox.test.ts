@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Mailbox } from "../../../src/base/mailbox.js";
+import { gate } from "../../support/gate.js";
 
 describe("a mailbox", () => {
   test("starts a task on the spot when idle, and the others one after the other", async () => {
@@ -34,11 +35,11 @@ describe("a mailbox", () => {
 
   test("refuses when it is full", async () => {
     const mailbox = new Mailbox({ capacity: 1 });
-    let release: () => void = () => undefined;
-    const first = mailbox.run(() => new Promise<void>((resolve) => void (release = resolve)));
+    const { opened, open } = gate();
+    const first = mailbox.run(() => opened);
     const second = mailbox.run(async () => 2);
     await expect(mailbox.run(async () => 3)).rejects.toMatchObject({ code: "resource_exhausted" });
-    release();
+    open();
     await first;
     expect(await second).toBe(2);
   });

@@ -21,7 +21,9 @@ describe("a scope", () => {
   test("closes once and takes nothing afterwards", async () => {
     const scope = new Scope("test");
     let closed = 0;
-    scope.defer(() => void (closed += 1));
+    scope.defer(() => {
+      closed += 1;
+    });
     await scope.close();
     await scope.close();
     expect(closed).toBe(1);

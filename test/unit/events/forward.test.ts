@@ -7,6 +7,7 @@ import { forwardOverGrpc } from "../../../src/events/forward-grpc.js";
 import { forwardOverTtrpc } from "../../../src/events/forward-ttrpc.js";
 import type { Forwarder } from "../../../src/events/forwarder.js";
 import { Request, Response } from "../../../src/gen/ttrpc/request.js";
+import { gate } from "../../support/gate.js";
 import { ManualClock } from "../../support/manual-clock.js";
 
 let directory: string;
@@ -94,8 +95,7 @@ describe("Forward over ttrpc", () => {
     forwarder = forwardOverTtrpc(path, clock);
     await expect(forwarder.forward(Buffer.from("x"))).rejects.toMatchObject({ code: "unavailable" });
     let mode = "hang up";
-    let arrived: () => void = () => undefined;
-    const silent = new Promise<void>((resolve) => void (arrived = resolve));
+    const { opened: silent, open: arrived } = gate();
     await listen(({ answer, socket }) => {
       if (mode === "hang up") socket.destroy();
       else if (mode === "silent") arrived();

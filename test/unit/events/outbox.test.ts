@@ -150,7 +150,9 @@ describe("kept events", () => {
     const waiting = history.grown(6n, new AbortController().signal);
     history.push(event(6n));
     let done = false;
-    void waiting.then(() => void (done = true));
+    void waiting.then(() => {
+      done = true;
+    });
     await new Promise((resolve) => setImmediate(resolve));
     expect(done).toBe(false);
     history.push(event(7n));

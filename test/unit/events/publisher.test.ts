@@ -3,6 +3,7 @@ import { VigilError } from "../../../src/base/errors.js";
 import { silentLog } from "../../../src/base/log.js";
 import type { Forwarder } from "../../../src/events/forwarder.js";
 import { Publisher } from "../../../src/events/publisher.js";
+import { gate } from "../../support/gate.js";
 import { ManualClock } from "../../support/manual-clock.js";
 
 /** A containerd that takes, refuses or keeps silent as it is told. */
@@ -10,13 +11,13 @@ class Receiver implements Forwarder {
   readonly taken: string[] = [];
   attempts = 0;
   mode: "take" | "away" | "reject" | "silent" = "take";
-  release: () => void = () => undefined;
+  readonly silence = gate();
 
   async forward(entry: Uint8Array): Promise<void> {
     this.attempts += 1;
     if (this.mode === "away") throw new VigilError("unavailable", "away");
     if (this.mode === "reject") throw new VigilError("invalid_argument", "no such topic");
-    if (this.mode === "silent") await new Promise<void>((resolve) => void (this.release = resolve));
+    if (this.mode === "silent") await this.silence.opened;
     this.taken.push(Buffer.from(entry).toString());
   }
 
@@ -50,7 +51,7 @@ describe("the publisher", () => {
     await turn();
     expect(receiver.attempts).toBe(1);
     receiver.mode = "take";
-    receiver.release();
+    receiver.silence.open();
     await turn();
     expect(receiver.taken).toEqual(["1 /tasks/exit", "2 /tasks/exit"]);
     expect(delivered).toEqual([1n, 2n]);
@@ -98,7 +99,7 @@ describe("the publisher", () => {
     push(1n, "/tasks/paused");
     await turn();
     const topics = ["paused", "exit", "exec-started", "oom", "resumed", "oom", "exit", "oom"];
-    topics.forEach((topic, index) => push(BigInt(index + 2), `/tasks/${topic}`));
+    for (const [index, topic] of topics.entries()) push(BigInt(index + 2), `/tasks/${topic}`);
     receiver.mode = "take";
     await clock.advance(50);
     // The first one was on its way.

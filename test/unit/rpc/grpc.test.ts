@@ -21,6 +21,7 @@ import { healthService } from "../../../src/rpc/health-service.js";
 import { change, type Method, question, type Services, wait } from "../../../src/rpc/method.js";
 import { reflectionNames, reflectionService } from "../../../src/rpc/reflection-service.js";
 import { encodeAnswer } from "../../../src/rpc/status.js";
+import { gate } from "../../support/gate.js";
 
 let directory: string;
 let listener: Server;
@@ -57,7 +58,9 @@ beforeEach(async () => {
     }),
     wait(methods.wait, (_, answer) => {
       exits.push((exitStatus) => answer({ exitStatus, exitedAt: undefined }));
-      return () => void (waitsEnded += 1);
+      return () => {
+        waitsEnded += 1;
+      };
     }),
   ]);
   const names = (): Iterable<string> => services.keys();
@@ -136,16 +139,16 @@ describe("the gRPC server", () => {
 
   test("a retry with the same id acts once: while it runs, and afterwards", async () => {
     let worked = 0;
-    let release: () => void = () => undefined;
+    const { opened, open } = gate();
     work = async () => {
       worked += 1;
-      await new Promise<void>((resolve) => void (release = resolve));
+      await opened;
       return 9;
     };
     const both = [create("same"), create("same")];
     while (worked === 0) await new Promise((resolve) => setImmediate(resolve));
     await new Promise((resolve) => setTimeout(resolve, 20));
-    release();
+    open();
     expect(await Promise.all(both)).toEqual([9, 9]);
     expect(await create("same")).toBe(9);
     expect(worked).toBe(1);
@@ -158,8 +161,7 @@ describe("the gRPC server", () => {
     const pid = shim.CreateTaskResponse.encode({ pid: 5 }).finish();
     changes.restore("g:Create:kept", encodeAnswer(pid));
     expect(await create("kept")).toBe(5);
-    let settle: () => void = () => undefined;
-    const replayed = new Promise<void>((resolve) => void (settle = resolve));
+    const { opened: replayed, open: settle } = gate();
     void changes.attach(
       "g:Create:replayed",
       replayed.then(() => ({ reply: encodeAnswer(pid), committed: true })),
