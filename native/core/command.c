@@ -75,7 +75,8 @@ static int cmd_delivered(struct vg_core *core, const char *key, struct vg_reader
         if (seq <= core->store.delivered)
                 return 0;
         vg_put_u64(&w, seq);
-        int q = w.error ? w.error : vg_journal_append(&core->journal, VG_JOURNAL_DELIVERED, (struct vg_bytes){w.data, w.size}, false);
+        int q = w.error ? w.error
+                        : vg_journal_append(&core->journal, VG_JOURNAL_DELIVERED, (struct vg_bytes){w.data, w.size}, false);
         if (q < 0) /* what follows a core's death may then be published once more; nothing is lost */
                 vg_log(&core->log, VG_LOG_WARNING, "delivery not on disk", "error", strerror(-q), NULL);
         vg_store_delivered(&core->store, seq);
@@ -93,9 +94,9 @@ static int cmd_shutdown(struct vg_core *core, const char *key, struct vg_reader 
 }
 
 enum kind {
-        PLAIN,   /* no key */
-        KEYED,   /* a key, and no result */
-        ONCE,    /* a command that is done once a key and has a result; `once` runs it */
+        PLAIN, /* no key */
+        KEYED, /* a key, and no result */
+        ONCE,  /* a command that is done once a key and has a result; `once` runs it */
 };
 
 static const struct {

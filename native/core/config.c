@@ -72,30 +72,28 @@ static int derive(struct vg_config *c) {
 }
 
 int vg_config_parse(int argc, char **argv, struct vg_config *ret_config, const char **ret_error) {
-        static const struct option options[] = {
-                {"namespace", required_argument, NULL, 'n'}, {"id", required_argument, NULL, 'i'},
-                {"address", required_argument, NULL, 'a'},   {"publish-binary", required_argument, NULL, 'p'},
-                {"socket", required_argument, NULL, 's'},    {"bundle", required_argument, NULL, 'b'},
-                {"libdir", required_argument, NULL, 'l'},    {"daemon", required_argument, NULL, 'D'},
-                {"debug", no_argument, NULL, 'd'},           {0},
-        };
         struct vg_config c = {.address = "", .containerd_binary = "", .bundle = "", .socket = ""};
         const char *libdir = NULL;
+        const char **const targets[] = {&c.namespace, &c.group,  &c.address, &c.containerd_binary,
+                                        &c.socket,    &c.bundle, &libdir,    &c.daemon};
+        static const struct option options[] = {
+                {"namespace", required_argument, NULL, 0}, {"id", required_argument, NULL, 1},
+                {"address", required_argument, NULL, 2},   {"publish-binary", required_argument, NULL, 3},
+                {"socket", required_argument, NULL, 4},    {"bundle", required_argument, NULL, 5},
+                {"libdir", required_argument, NULL, 6},    {"daemon", required_argument, NULL, 7},
+                {"debug", no_argument, NULL, 'd'},         {0},
+        };
         c.daemon = environment("VIGIL_DAEMON", NULL);
         c.ttrpc_address = environment("TTRPC_ADDRESS", "");
         opterr = 0;
         for (int o; (o = getopt_long_only(argc, argv, "", options, NULL)) != -1;) {
-                switch (o) {
-                case 'n': c.namespace = optarg; break;
-                case 'i': c.group = optarg; break;
-                case 'a': c.address = optarg; break;
-                case 'p': c.containerd_binary = optarg; break;
-                case 's': c.socket = optarg; break;
-                case 'b': c.bundle = optarg; break;
-                case 'l': libdir = optarg; break;
-                case 'D': c.daemon = optarg; break;
-                case 'd': c.debug = true; break;
-                default: *ret_error = "unknown flag or missing value"; return -EINVAL;
+                if (o == 'd') {
+                        c.debug = true;
+                } else if (o == '?') {
+                        *ret_error = "unknown flag or missing value";
+                        return -EINVAL;
+                } else {
+                        *targets[o] = optarg;
                 }
         }
         if (!c.namespace || !c.group || !vg_name_is_valid(c.namespace) || !vg_name_is_valid(c.group)) {

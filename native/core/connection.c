@@ -69,7 +69,8 @@ void vg_connection_respond(struct vg_connection *c, uint32_t stream, struct vg_b
         if (c->ended)
                 return;
         if (response.size > VG_FRAME_MAX) {
-                vg_connection_refuse(c, stream, VG_CODE_RESOURCE_EXHAUSTED, "the response exceeds the maximum size of 4194304 bytes");
+                vg_connection_refuse(c, stream, VG_CODE_RESOURCE_EXHAUSTED,
+                                     "the response exceeds the maximum size of 4194304 bytes");
                 return;
         }
         struct vg_frame frame = {.length = (uint32_t)response.size, .stream = stream, .type = VG_FRAME_RESPONSE};
@@ -86,8 +87,7 @@ void vg_connection_respond(struct vg_connection *c, uint32_t stream, struct vg_b
         bool idle = STAILQ_EMPTY(&c->out);
         STAILQ_INSERT_TAIL(&c->out, f, link);
         c->out_bytes += f->size;
-        if ((idle && connection_write(c) < 0) ||
-            vg_source_change(&c->source, EPOLLIN | (STAILQ_EMPTY(&c->out) ? 0 : EPOLLOUT)) < 0)
+        if ((idle && connection_write(c) < 0) || vg_source_change(&c->source, EPOLLIN | (STAILQ_EMPTY(&c->out) ? 0 : EPOLLOUT)) < 0)
                 vg_connection_end(c);
 }
 
@@ -104,11 +104,13 @@ void vg_connection_refuse(struct vg_connection *c, uint32_t stream, enum vg_code
 static void connection_frame(struct vg_connection *c, const struct vg_frame *frame, uint8_t *body) {
         _cleanup_free_ uint8_t *owned = body;
         if (!body) {
-                vg_connection_refuse(c, frame->stream, VG_CODE_RESOURCE_EXHAUSTED, "message exceeds the maximum size of 4194304 bytes");
+                vg_connection_refuse(c, frame->stream, VG_CODE_RESOURCE_EXHAUSTED,
+                                     "message exceeds the maximum size of 4194304 bytes");
                 return;
         }
         if (frame->stream % 2 != 1) {
-                vg_connection_refuse(c, frame->stream, VG_CODE_INVALID_ARGUMENT, "StreamID must be odd for client initiated streams");
+                vg_connection_refuse(c, frame->stream, VG_CODE_INVALID_ARGUMENT,
+                                     "StreamID must be odd for client initiated streams");
                 return;
         }
         if (frame->type == VG_FRAME_DATA) {

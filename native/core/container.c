@@ -86,7 +86,8 @@ void vg_process_journal(struct vg_process *init, bool present) {
         struct vg_core *core = init->core;
         int r = journal_init(&core->journal, init, present);
         if (r < 0) /* `delete` then tells the exit as it does for a killed container */
-                vg_log(&core->log, VG_LOG_WARNING, "init not on disk", "container", init->container->id, "error", strerror(-r), NULL);
+                vg_log(&core->log, VG_LOG_WARNING, "init not on disk", "container", init->container->id, "error", strerror(-r),
+                       NULL);
 }
 
 int vg_containers_journal(struct vg_core *core, struct vg_journal *journal) {

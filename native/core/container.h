@@ -38,10 +38,10 @@ struct vg_process {
         int pidfd;
         uint64_t start_time;
         struct vg_helper helper;
-        struct vg_birth birth;                /* its strings, until the watch is armed */
-        struct vg_kept *born, *started;       /* who waits for BIRTH, for START */
-        bool ready, executing;                /* 'r', 'x' */
-        bool failed;                          /* the birth: answered when helper and child are gone */
+        struct vg_birth birth;          /* its strings, until the watch is armed */
+        struct vg_kept *born, *started; /* who waits for BIRTH, for START */
+        bool ready, executing;          /* 'r', 'x' */
+        bool failed;                    /* the birth: answered when helper and child are gone */
         struct vg_helper_error error;
         struct vg_stream_fds fds; /* until the pump takes them */
         struct vg_pump *pump;
@@ -61,10 +61,10 @@ struct vg_container {
         size_t n_execs;
         struct vg_oom_watch *watch;
         struct vg_teardown_file teardown;
-        bool created;                          /* CREATED is a fact */
+        bool created; /* CREATED is a fact */
         uint64_t kills_before_created;
-        uint64_t owed_kills;                   /* in no fact yet: there were too many (VG_FACTS_MAX) */
-        struct vg_oom_reading owed;            /* their last total and times; its lists are empty */
+        uint64_t owed_kills;        /* in no fact yet: there were too many (VG_FACTS_MAX) */
+        struct vg_oom_reading owed; /* their last total and times; its lists are empty */
 };
 
 #define VG_NO_STREAMS ((struct vg_stream_fds){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1})

@@ -2,10 +2,10 @@
 #ifndef VG_CORE_H
 #define VG_CORE_H
 
+#include "core/command.h"
 #include "core/commit.h"
 #include "core/compact.h"
 #include "core/config.h"
-#include "core/command.h"
 #include "core/connection.h"
 #include "core/container.h"
 #include "core/daemon.h"

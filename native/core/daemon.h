@@ -30,7 +30,7 @@ struct vg_daemon {
         struct vg_timer boot, hang, silence, start;
         uint32_t epoch, early_deaths;
         bool was_ready;
-        bool spoke; /* it has said something, so it reads: from then on a request may have killed it */
+        bool spoke;     /* it has said something, so it reads: from then on a request may have killed it */
         char doom[128]; /* why we killed it */
 };
 

@@ -23,7 +23,7 @@ struct vg_kept {
         struct vg_map_entry by_key;
         TAILQ_ENTRY(vg_kept) link;
         char key[VG_KEY_MAX + 1];
-        bool done, dropped; /* dropped: the request is over, the command is not */
+        bool done, dropped;          /* dropped: the request is over, the command is not */
         uint32_t asked_epoch, asked; /* commands of that epoch which wait for the result */
         int status;
         uint32_t op;

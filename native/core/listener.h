@@ -9,7 +9,7 @@ struct vg_core;
 struct vg_listener {
         struct vg_core *core;
         struct vg_source source;
-        struct vg_timer retry; /* after the process ran out of descriptors */
+        struct vg_timer retry;  /* after the process ran out of descriptors */
         uint64_t device, inode; /* of the socket's path, to unlink no other */
 };
 

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VG_OWNER(entry, type, member) ((type *)((char *)(entry) - offsetof(type, member)))
+#define VG_OWNER(entry, type, member) ((type *)((char *)(entry)-offsetof(type, member)))
 
 struct vg_map_entry {
         struct vg_map_entry *next;

@@ -45,7 +45,8 @@ static void oom_fact(struct vg_container *c, const struct vg_oom_reading *readin
         vg_fact_record(core, &w);
         int r = vg_teardown_file_counted(&c->teardown, reading->total, core->facts.last);
         if (r < 0) /* `delete` after the core's death may then tell of these kills once more */
-                vg_log(&core->log, VG_LOG_WARNING, "teardown record not rewritten", "container", c->id, "error", strerror(-r), NULL);
+                vg_log(&core->log, VG_LOG_WARNING, "teardown record not rewritten", "container", c->id, "error", strerror(-r),
+                       NULL);
 }
 
 void vg_container_killed(void *owner, const struct vg_oom_reading *reading) {

@@ -21,10 +21,10 @@ struct vg_request {
         struct vg_connection *connection; /* NULL: closed, or a held gRPC request */
         uint64_t connection_id;
         uint32_t stream;
-        uint64_t arrived; /* CLOCK_MONOTONIC */
+        uint64_t arrived;    /* CLOCK_MONOTONIC */
         uint32_t deliveries; /* to daemons that took what they were given, the present one included */
         uint32_t deaths;     /* of those, while it was not parked */
-        bool sent;        /* to the present daemon */
+        bool sent;           /* to the present daemon */
         bool begun, parked;
         /* Its connection closed before it had begun. The daemon may have begun it meanwhile, which is certain only once it has
          * taken the CLOSED record of this number. */

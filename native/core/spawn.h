@@ -12,8 +12,8 @@ struct vg_spawned {
         int pidfd;
         int channel; /* our ends */
         int fds;
-        int failure;          /* read end: an errno, if execve failed */
-        char path[PATH_MAX];  /* what was to be run */
+        int failure;         /* read end: an errno, if execve failed */
+        char path[PATH_MAX]; /* what was to be run */
 };
 
 /* On failure ret_spawned->path says what could not be run, or is empty. */

@@ -286,6 +286,11 @@ int vg_delete(const struct vg_args *args, const struct vg_settings *s) {
                 /* One that still delivers its outbox has taken its entry away already and needs the group no more. */
                 alive = vg_core_entry_read(s->run_dir, args->name_space, registration.group, &core) == 0 && vg_core_alive(&core);
                 vg_group_members(s->run_dir, args->name_space, registration.group, args->id, &others);
+                /* It could not note that its last container is gone (a full disk, say), so it would wait for ever. */
+                if (alive && created && others == 0) {
+                        end_process(core.pid, core.start, 0, true);
+                        alive = false;
+                }
         }
         if (!alive && others == 0 && r >= 0)
                 remove_core_files(s, args, registration.group, registration.socket, &core);

@@ -41,7 +41,8 @@ struct vg_journal_init {
  * that value; any may be NULL. Later calls of state() and init() for a container replace the earlier ones. */
 struct vg_journal_visitor {
         void *owner;
-        int (*fact)(void *owner, uint64_t seq, uint8_t kind, struct vg_bytes payload); /* not covered by a commit; payload as in VG_REC_FACT */
+        int (*fact)(void *owner, uint64_t seq, uint8_t kind,
+                    struct vg_bytes payload); /* not covered by a commit; payload as in VG_REC_FACT */
         int (*state)(void *owner, const char *container, bool present, struct vg_bytes blob);
         int (*outbox)(void *owner, uint64_t seq, uint64_t fact, struct vg_bytes entry); /* not yet delivered */
         int (*init)(void *owner, const struct vg_journal_init *init);

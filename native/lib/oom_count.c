@@ -50,7 +50,8 @@ int vg_oom_count(int version, const char *file, const char *key, uint64_t *ret_c
                 return r;
         const char *slash = strrchr(file, '/');
         char directory[PATH_MAX];
-        if (version == 1 && slash && snprintf(directory, sizeof directory, "%.*s", (int)(slash - file), file) < (int)sizeof directory)
+        if (version == 1 && slash &&
+            snprintf(directory, sizeof directory, "%.*s", (int)(slash - file), file) < (int)sizeof directory)
                 add_below(directory, slash + 1, key, 0, &total);
         *ret_count = total;
         return 0;

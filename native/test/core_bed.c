@@ -142,8 +142,7 @@ static _Noreturn void become_core(const struct bed *bed, int listener, int log, 
         setenv("VIGIL_BED", bed->directory, 1);
         setenv("NODE_OPTIONS", "--must-not-arrive", 1);
         execl(self, self, "core", "-namespace", "ns", "-id", "group", "-address", "/run/containerd.sock", "-publish-binary",
-              "/bin/containerd", "-socket", bed->socket, "-bundle", "/bundle", "-libdir", "/nowhere",
-              "-debug", NULL);
+              "/bin/containerd", "-socket", bed->socket, "-bundle", "/bundle", "-libdir", "/nowhere", "-debug", NULL);
         _exit(127);
 }
 

@@ -83,8 +83,10 @@ static void the_life_of_a_container(void) {
         struct bed bed;
         struct bed_daemon d;
         bed_start_ready(&bed, &d);
-        bed_give_birth(&d, "t:1/birth", (struct bed_birth){
-                .container = "c1", .exec = "", .script = "exit 7", .teardown = "vigil-teardown 1\ncgroup 2 /nowhere\n"});
+        bed_give_birth(
+                &d, "t:1/birth",
+                (struct bed_birth){
+                        .container = "c1", .exec = "", .script = "exit 7", .teardown = "vigil-teardown 1\ncgroup 2 /nowhere\n"});
         pid_t pid = bed_expect_created(&d, "t:1/birth", "c1");
         _cleanup_free_ char *record = bed_read("%s/cores/ns/c1/teardown", bed.run);
         char line[64];
@@ -132,11 +134,12 @@ static void execs_live_in_a_container(void) {
         bed_address(&d, VG_CMD_FORGET, "t:5", "c", "e1");
         CHECK(bed_expect_result(&d, "t:5") == 0);
         /* execve fails: no fact. */
-        bed_give_birth(&d, "t:6", (struct bed_birth){
-                .container = "c", .exec = "e1", .script = "", .program = "/nowhere/at-all", .teardown = ""});
+        bed_give_birth(
+                &d, "t:6",
+                (struct bed_birth){.container = "c", .exec = "e1", .script = "", .program = "/nowhere/at-all", .teardown = ""});
         CHECK(bed_expect_result(&d, "t:6") == -ENOENT);
-        bed_give_birth(&d, "t:7", (struct bed_birth){
-                .container = "c", .exec = "e2", .script = "exit 3", .teardown = "", .no_start = true});
+        bed_give_birth(&d, "t:7",
+                       (struct bed_birth){.container = "c", .exec = "e2", .script = "exit 3", .teardown = "", .no_start = true});
         bed_expect_started(&d, "c", "e2");
         CHECK(bed_expect_result(&d, "t:7") == 0);
         CHECK(bed_expect_exited(&d, "c", "e2", true) == 3);
@@ -188,8 +191,8 @@ static void a_program_that_cannot_run_fails_start(void) {
         struct bed bed;
         struct bed_daemon d;
         bed_start_ready(&bed, &d);
-        bed_give_birth(&d, "t:1", (struct bed_birth){
-                .container = "c", .exec = "", .script = "", .program = "/nowhere", .teardown = ""});
+        bed_give_birth(&d, "t:1",
+                       (struct bed_birth){.container = "c", .exec = "", .script = "", .program = "/nowhere", .teardown = ""});
         bed_expect_created(&d, "t:1", "c");
         bed_address(&d, VG_CMD_START, "t:2", "c", NULL);
         CHECK(bed_expect_result(&d, "t:2") == -ENOENT);
@@ -339,8 +342,10 @@ static void a_helper_that_is_killed_fails_its_birth(void) {
         CHECK(mkfifo(fifo, 0600) == 0);
         struct vg_writer ops = {0};
         put_write(&ops, fifo, "x");
-        bed_give_birth(&d, "t:1", (struct bed_birth){
-                .container = "c", .exec = "", .script = "exit 0", .teardown = "vigil-teardown 1\n", .host_ops = ops});
+        bed_give_birth(
+                &d, "t:1",
+                (struct bed_birth){
+                        .container = "c", .exec = "", .script = "exit 0", .teardown = "vigil-teardown 1\n", .host_ops = ops});
         pid_t helper = 0;
         for (uint64_t end = bed_now_ms() + 3000; helper == 0 && bed_now_ms() < end; poll(NULL, 0, 2)) {
                 _cleanup_free_ char *children = bed_read("/proc/%d/task/%d/children", (int)bed.core, (int)bed.core);
@@ -372,8 +377,10 @@ static void a_failed_birth_leaves_nothing(void) {
         bed_start_ready(&bed, &d);
         struct vg_writer ops = {0};
         put_write(&ops, "/nowhere/file", "x");
-        bed_give_birth(&d, "t:1", (struct bed_birth){
-                .container = "c", .exec = "", .script = "exit 0", .teardown = "vigil-teardown 1\n", .host_ops = ops});
+        bed_give_birth(
+                &d, "t:1",
+                (struct bed_birth){
+                        .container = "c", .exec = "", .script = "exit 0", .teardown = "vigil-teardown 1\n", .host_ops = ops});
         CHECK(bed_expect_result(&d, "t:1") == -ENOENT);
         CHECK(!bed_exists(&bed, "run/cores/ns/c"));
         bed_give_birth(&d, "t:2", (struct bed_birth){.container = "../c", .exec = "", .script = "", .teardown = ""});
@@ -388,8 +395,10 @@ static void output_is_kept_while_no_daemon_lives(void) {
         char output[128];
         bed_start_ready(&bed, &d);
         snprintf(output, sizeof output, "%s/output", bed.directory);
-        bed_give_birth(&d, "t:1", (struct bed_birth){
-                .container = "c", .exec = "", .script = "echo one; sleep 0.1; echo two", .teardown = "", .output = output});
+        bed_give_birth(
+                &d, "t:1",
+                (struct bed_birth){
+                        .container = "c", .exec = "", .script = "echo one; sleep 0.1; echo two", .teardown = "", .output = output});
         bed_expect_created(&d, "t:1", "c");
         bed_address(&d, VG_CMD_START, "t:2", "c", NULL);
         bed_expect_started(&d, "c", "");
@@ -425,8 +434,9 @@ static void a_drain_has_an_end(void) {
         char output[128];
         bed_start_ready(&bed, &d);
         snprintf(output, sizeof output, "%s/output", bed.directory);
-        bed_give_birth(&d, "t:1", (struct bed_birth){
-                .container = "c", .exec = "", .script = "exec sleep 1000", .teardown = "", .output = output});
+        bed_give_birth(
+                &d, "t:1",
+                (struct bed_birth){.container = "c", .exec = "", .script = "exec sleep 1000", .teardown = "", .output = output});
         bed_expect_created(&d, "t:1", "c");
         bed_address(&d, VG_CMD_START, "t:2", "c", NULL);
         bed_expect_started(&d, "c", "");
@@ -484,9 +494,11 @@ static void orphans_of_containers_are_reaped(void) {
         struct bed bed;
         struct bed_daemon d;
         bed_start_ready(&bed, &d);
-        bed_give_birth(&d, "t:1", (struct bed_birth){
-                .container = "c", .exec = "", .teardown = "",
-                .script = "i=0; while [ $i -lt 300 ]; do (true &); i=$((i+1)); done; exit 9"});
+        bed_give_birth(&d, "t:1",
+                       (struct bed_birth){.container = "c",
+                                          .exec = "",
+                                          .teardown = "",
+                                          .script = "i=0; while [ $i -lt 300 ]; do (true &); i=$((i+1)); done; exit 9"});
         bed_expect_created(&d, "t:1", "c");
         bed_address(&d, VG_CMD_START, "t:2", "c", NULL);
         bed_expect_started(&d, "c", "");

@@ -1,11 +1,11 @@
 /* How a core ends, and what it leaves. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "test/core_bed.h"
@@ -52,7 +52,8 @@ static void shutdown_answers_first_and_leaves_nothing(void) {
         bed_go(&bed);
         bed_daemon_accept(&bed, &d);
         bed_ready(&d);
-        bed_give_birth(&d, "t:1", (struct bed_birth){.container = "group", .exec = "", .script = "exit 0", .teardown = "vigil-teardown 1\n"});
+        bed_give_birth(&d, "t:1",
+                       (struct bed_birth){.container = "group", .exec = "", .script = "exit 0", .teardown = "vigil-teardown 1\n"});
         bed_expect_created(&d, "t:1", "group");
         shutdown_core(&d); /* too early: a container lives */
         bed_signal(&d, "t:2", "group", "", SIGKILL);

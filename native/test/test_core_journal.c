@@ -264,7 +264,8 @@ static void a_dead_core_has_left_what_it_owes(void) {
         CHECK(seen.facts == 1 && seen.last_fact == 3); /* the exit */
         CHECK(seen.outbox == 2 && seen.last_outbox == 3);
         CHECK(strcmp(seen.state, "paused") == 0);
-        CHECK(seen.init.present && seen.init.exited && seen.init.exit_status == 7 && seen.init.pid > 1 && seen.init.exited_real > 0);
+        CHECK(seen.init.present && seen.init.exited && seen.init.exit_status == 7 && seen.init.pid > 1 &&
+              seen.init.exited_real > 0);
         CHECK(summary.facts_through == 2 && summary.delivered_through == 1 && summary.last_fact == 3 && summary.last_outbox == 3);
         bed_daemon_gone(&d);
         bed_end(&bed);
@@ -323,7 +324,8 @@ static void commits_are_handed_over(void) {
         CHECK(bed_expect_result(&d, "t:10") == -EINVAL);
         bed_daemon_kill(&d);
         bed_daemon_accept(&bed, &d);
-        static const enum vg_record order[] = {VG_REC_HELLO, VG_REC_STATE, VG_REC_KEPT, VG_REC_OUTBOX, VG_REC_OUTBOX, VG_REC_SYNCED};
+        static const enum vg_record order[] = {VG_REC_HELLO,  VG_REC_STATE,  VG_REC_KEPT,
+                                               VG_REC_OUTBOX, VG_REC_OUTBOX, VG_REC_SYNCED};
         static const uint64_t seqs[] = {0, 0, 0, 1, 3, 0};
         for (size_t i = 0; i < VG_COUNT(order); i++) {
                 r = bed_expect(&d, order[i]);

@@ -60,8 +60,8 @@ static uint64_t expect_oom(struct bed_daemon *d, pid_t init, const char *exec, b
 static pid_t start(struct bed_daemon *d, const char *script) {
         char teardown[256];
         snprintf(teardown, sizeof teardown, "vigil-teardown 1\nmemory 1 %s/memory.oom_control oom_kill 77\n", cgroup);
-        bed_give_birth(d, "t:1", (struct bed_birth){
-                .container = "c", .exec = "", .script = script, .teardown = teardown, .cgroup = cgroup});
+        bed_give_birth(d, "t:1",
+                       (struct bed_birth){.container = "c", .exec = "", .script = script, .teardown = teardown, .cgroup = cgroup});
         pid_t init = bed_expect_created(d, "t:1", "c");
         bed_address(d, VG_CMD_START, "t:2", "c", NULL);
         bed_expect_started(d, "c", "");
@@ -96,8 +96,9 @@ static void an_exec(void) {
         _cleanup_free_ char *before = bed_read("%s/cores/ns/c/teardown", bed.run);
         snprintf(line, sizeof line, "memory 1 %s/memory.oom_control oom_kill 0\n", cgroup);
         CHECK(strstr(before, line)); /* the counter's own value, not the daemon's guess */
-        bed_give_birth(&d, "t:3", (struct bed_birth){
-                .container = "c", .exec = "e", .script = "exec tail /dev/zero", .teardown = "", .cgroup = cgroup});
+        bed_give_birth(&d, "t:3",
+                       (struct bed_birth){
+                               .container = "c", .exec = "e", .script = "exec tail /dev/zero", .teardown = "", .cgroup = cgroup});
         bed_expect_started(&d, "c", "e");
         CHECK(bed_expect_result(&d, "t:3") == 0);
         CHECK(expect_oom(&d, init, "e", false) == 1);
@@ -125,8 +126,10 @@ static void execs_in_a_storm(void) {
                 char key[32], exec[32];
                 snprintf(key, sizeof key, "t:x%d", (int)i);
                 snprintf(exec, sizeof exec, "e%d", (int)i);
-                bed_give_birth(&d, key, (struct bed_birth){
-                        .container = "c", .exec = exec, .script = "exec tail /dev/zero", .teardown = "", .cgroup = cgroup});
+                bed_give_birth(
+                        &d, key,
+                        (struct bed_birth){
+                                .container = "c", .exec = exec, .script = "exec tail /dev/zero", .teardown = "", .cgroup = cgroup});
                 bed_expect_started(&d, "c", exec);
                 CHECK(bed_expect_result(&d, key) == 0);
                 struct bed_record r = bed_expect(&d, VG_REC_FACT);
@@ -152,8 +155,8 @@ static void a_birth(void) {
         struct bed_daemon d;
         make_cgroup("0");
         bed_start_ready(&bed, &d);
-        bed_give_birth(&d, "t:1", (struct bed_birth){
-                .container = "c", .exec = "", .script = "exit 0", .teardown = "", .cgroup = cgroup});
+        bed_give_birth(&d, "t:1",
+                       (struct bed_birth){.container = "c", .exec = "", .script = "exit 0", .teardown = "", .cgroup = cgroup});
         _cleanup_record_ struct bed_record r = bed_expect(&d, VG_REC_RESULT);
         free(vg_get_str(&r.reader));
         CHECK((int32_t)vg_get_u32(&r.reader) < 0);

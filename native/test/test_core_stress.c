@@ -79,7 +79,7 @@ static void a_core_killed_at_any_moment_has_whole_commits(void) {
                         _exit(0);
                 }
                 unsigned sent = 0, answered = 0;
-                for (; sent < 100000; ) {
+                for (; sent < 100000;) {
                         struct pollfd p = {.fd = d.channel, .events = POLLIN | POLLOUT};
                         CHECK(poll(&p, 1, BED_TIMEOUT_MS) > 0);
                         if (p.revents & POLLIN) {
@@ -144,17 +144,23 @@ static void one_of_everything(struct bed *bed, struct bed_daemon *d) {
         close(fd);
         r = bed_expect(d, VG_REC_CLOSED);
         bed_record_done(&r);
-        bed_give_birth(d, "t:1", (struct bed_birth){
-                .container = "c", .exec = "", .script = "exec sleep 1000", .teardown = "vigil-teardown 1\n", .output = output});
+        bed_give_birth(d, "t:1",
+                       (struct bed_birth){.container = "c",
+                                          .exec = "",
+                                          .script = "exec sleep 1000",
+                                          .teardown = "vigil-teardown 1\n",
+                                          .output = output});
         bed_expect_created(d, "t:1", "c");
         bed_address(d, VG_CMD_START, "t:2", "c", NULL);
         bed_expect_started(d, "c", "");
         CHECK(bed_expect_result(d, "t:2") == 0);
-        bed_give_birth(d, "t:3", (struct bed_birth){.container = "c", .exec = "e", .script = "exit 0", .teardown = "", .output = output});
+        bed_give_birth(d, "t:3",
+                       (struct bed_birth){.container = "c", .exec = "e", .script = "exit 0", .teardown = "", .output = output});
         bed_expect_started(d, "c", "e");
         CHECK(bed_expect_result(d, "t:3") == 0);
         bed_expect_exited(d, "c", "e", true);
-        bed_give_birth(d, "t:4", (struct bed_birth){.container = "c", .exec = "f", .program = "/nowhere", .script = "", .teardown = ""});
+        bed_give_birth(d, "t:4",
+                       (struct bed_birth){.container = "c", .exec = "f", .program = "/nowhere", .script = "", .teardown = ""});
         CHECK(bed_expect_result(d, "t:4") == -ENOENT);
         bed_signal(d, "t:5", "c", "", SIGKILL);
         CHECK(bed_expect_result(d, "t:5") == 0);

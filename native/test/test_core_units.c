@@ -261,8 +261,9 @@ static void the_teardown_record_is_kept_up_to_date(void) {
         snprintf(path, sizeof path, "%s/c/teardown", config.cores);
         _cleanup_free_ char *record = read_text(path);
         snprintf(expected, sizeof expected,
-                 "vigil-teardown 1\ncgroup 2 /c g\nmemory 2 %s oom_kill 7\nmount /m\npid 42 4242\njournal %s/journal\ncounted-fact 9\n", events,
-                 config.state_dir);
+                 "vigil-teardown 1\ncgroup 2 /c g\nmemory 2 %s oom_kill 7\nmount /m\npid 42 4242\njournal %s/journal\ncounted-fact "
+                 "9\n",
+                 events, config.state_dir);
         CHECK(strcmp(record, expected) == 0);
         struct vg_teardown read; /* as `delete` reads it */
         CHECK(vg_teardown_read(path, &read) == 0 && read.pid == 42 && read.memory_count == 7 && read.start_time == 4242);

@@ -19,6 +19,15 @@ export const statusCodes = {
 
 export type ErrorCode = keyof typeof statusCodes;
 
+const codesByNumber = new Map(
+  Object.entries(statusCodes).map(([code, number]) => [number, code as ErrorCode] as const),
+);
+
+/** The code of a number that came over the wire. */
+export function errorCodeOf(number: number): ErrorCode {
+  return codesByNumber.get(number) ?? "unknown";
+}
+
 /** The one error class: a code from the list, words for a person, and what caused it. Mapped to the wire in `rpc/status.ts`. */
 export class VigilError extends Error {
   override readonly name = "VigilError";

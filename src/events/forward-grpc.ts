@@ -1,5 +1,5 @@
 import type { Client } from "@grpc/grpc-js";
-import { type ErrorCode, statusCodes, VigilError } from "../base/errors.js";
+import { errorCodeOf, VigilError } from "../base/errors.js";
 import type { Forwarder } from "./forwarder.js";
 
 const path = "/containerd.services.events.v1.Events/Forward";
@@ -27,7 +27,8 @@ export function forwardOverGrpc(address: string): Forwarder {
           (bytes: Buffer) => bytes,
           entry,
           { deadline: Date.now() + answerMs },
-          (error) => (error ? reject(new VigilError(codeOf(error.code), error.details, { cause: error })) : resolve()),
+          (error) =>
+            error ? reject(new VigilError(errorCodeOf(error.code), error.details, { cause: error })) : resolve(),
         );
       });
     },
@@ -35,9 +36,4 @@ export function forwardOverGrpc(address: string): Forwarder {
       client?.close();
     },
   };
-}
-
-function codeOf(code: number): ErrorCode {
-  const found = Object.entries(statusCodes).find(([, number]) => number === code);
-  return (found?.[0] as ErrorCode | undefined) ?? "unknown";
 }

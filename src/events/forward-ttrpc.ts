@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import type { Clock } from "../base/clock.js";
-import { type ErrorCode, statusCodes, VigilError } from "../base/errors.js";
+import { errorCodeOf, VigilError } from "../base/errors.js";
 import { Request, Response } from "../gen/ttrpc/request.js";
 import type { Forwarder } from "./forwarder.js";
 
@@ -16,10 +16,6 @@ interface Call {
   resolve(): void;
   reject(error: VigilError): void;
 }
-
-const codeNames = new Map(
-  Object.entries(statusCodes).map(([name, code]): [number, ErrorCode] => [code, name as ErrorCode]),
-);
 
 /** One connection to containerd's ttrpc socket, made when it is needed; one Forward at a time. */
 export function forwardOverTtrpc(address: string, clock: Clock): Forwarder {
@@ -42,7 +38,7 @@ export function forwardOverTtrpc(address: string, clock: Clock): Forwarder {
     const done = call;
     call = undefined;
     if (!status || status.code === 0) done?.resolve();
-    else done?.reject(new VigilError(codeNames.get(status.code) ?? "unknown", status.message));
+    else done?.reject(new VigilError(errorCodeOf(status.code), status.message));
   };
 
   const received = (chunk: Buffer): void => {

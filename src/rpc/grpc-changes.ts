@@ -1,6 +1,6 @@
 import { VigilError } from "../base/errors.js";
 import { Request } from "../gen/ttrpc/request.js";
-import type { Carriage, Carried } from "./carrier.js";
+import type { Carried } from "./carrier.js";
 
 /** VG_KEPT_REPLIES_MAX of native/include/vigil.h: the core keeps no more. */
 const keptMax = 256;
@@ -55,5 +55,3 @@ export class GrpcChanges {
     return carried;
   }
 }
-
-export type GrpcCarriage = Omit<Carriage, "key" | "begun" | "begin">;

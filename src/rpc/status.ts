@@ -1,4 +1,4 @@
-import { type ErrorCode, statusCodes, VigilError } from "../base/errors.js";
+import { type ErrorCode, errorCodeOf, statusCodes, VigilError } from "../base/errors.js";
 import { Response } from "../gen/ttrpc/request.js";
 
 /**
@@ -7,9 +7,6 @@ import { Response } from "../gen/ttrpc/request.js";
  */
 
 const none = new Uint8Array(0);
-const codeNames = new Map<number, ErrorCode>(
-  Object.entries(statusCodes).map(([name, code]): [number, ErrorCode] => [code, name as ErrorCode]),
-);
 
 export function encodeAnswer(payload: Uint8Array): Uint8Array {
   return Response.encode({ status: undefined, payload }).finish();
@@ -41,10 +38,6 @@ export function encodeRefusal(error: VigilError): Uint8Array {
 /** The payload of an answer, or its failure thrown. */
 export function openAnswer(reply: Uint8Array): Uint8Array {
   const { status, payload } = Response.decode(reply);
-  if (status && status.code !== 0) throw new VigilError(codeName(status.code), status.message);
+  if (status && status.code !== 0) throw new VigilError(errorCodeOf(status.code), status.message);
   return payload;
-}
-
-export function codeName(code: number): ErrorCode {
-  return codeNames.get(code) ?? "unknown";
 }

@@ -15,7 +15,7 @@ export interface FactWorld {
 const sigkill = 9;
 
 /** What a wait for a process ends with that could not be started (containerd's UnknownExitStatus). */
-export const neverRan: Exit = { status: 255, at: 0n };
+const neverRan: Exit = { status: 255, at: 0n };
 
 /** Applies a fact to its container, at once and in order of arrival: the model is never behind what the core knows. */
 export function applyFact(world: FactWorld, container: Container, fact: Fact): void {

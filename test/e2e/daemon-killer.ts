@@ -1,5 +1,5 @@
 // Kills a shim's Node daemon at a chosen moment of its container's life, and says what was going on.
-import { coresOf, daemonOf } from "../support/container-processes.js";
+import { coreOf, daemonOf } from "../support/container-processes.js";
 import type { Containerd } from "../support/containerd.js";
 import { alive, killNow } from "../support/process-tree.js";
 
@@ -19,21 +19,21 @@ export async function killDaemonLater(
   afterMs: number,
   over: AbortSignal,
 ): Promise<Shot | undefined> {
-  const mine = () => coresOf(containerd).find((view) => new RegExp(`(^|[ /=])${id}( |$)`).test(view.command));
+  const mine = () => coreOf(containerd, id);
   const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
   let core = mine();
   while (core === undefined && !over.aborted) {
-    await pause(1);
+    await pause(2);
     core = mine();
   }
   if (core === undefined) return undefined;
   await pause(afterMs);
-  while (!over.aborted && alive(core.pid)) {
-    const daemon = daemonOf(core.pid);
+  while (!over.aborted && alive(core)) {
+    const daemon = daemonOf(core);
     if (daemon !== undefined && killNow(daemon.pid)) {
       return { afterMs, lastEvent: containerd.events.ofContainer(id).at(-1)?.topic ?? "none" };
     }
-    await pause(1);
+    await pause(2);
   }
   return undefined;
 }

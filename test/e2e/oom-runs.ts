@@ -33,6 +33,7 @@ export function verdict(events: readonly string[], victimExit: RegExp): string |
 
 /** Runs `once` that many times and returns what went wrong, one line each. */
 export async function repeat(
+  containerd: Containerd,
   name: string,
   times: number,
   once: (id: string, at: number) => Promise<string | undefined>,
@@ -47,6 +48,8 @@ export async function repeat(
       fault = await once(id, at);
     } catch (error) {
       fault = error instanceof Error ? error.message : String(error);
+      await containerd.ctr(["task", "delete", "--force", id]);
+      await containerd.ctr(["container", "delete", id]);
     }
     if (fault !== undefined) {
       wrong.push(`${id}: ${fault}`);

@@ -26,6 +26,21 @@ function kills(dir: string): number {
   }
 }
 
+/** Moves everybody down and enables the memory controller there; undefined while new children turn up above. */
+function moveDown(dir: string, below: string): true | undefined {
+  try {
+    for (const pid of readFileSync(join(dir, "cgroup.procs"), "utf8").split("\n").filter(Boolean)) {
+      writeFileSync(join(below, "cgroup.procs"), pid);
+    }
+    writeFileSync(join(dir, "cgroup.subtree_control"), "+memory");
+    return true;
+  } catch (error) {
+    // ESRCH: gone before it could be moved. EBUSY: somebody was born above meanwhile.
+    if (["ESRCH", "EBUSY"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
+  }
+}
+
 describe.each(chosenVersions())("containerd %s", (version) => {
   let containerd: Containerd;
   let before: readonly string[];
@@ -57,7 +72,7 @@ describe.each(chosenVersions())("containerd %s", (version) => {
   test(
     "the first process",
     async () => {
-      const wrong = await repeat(`first process, containerd ${version}`, runs, async (id) => {
+      const wrong = await repeat(containerd, `first process, containerd ${version}`, runs, async (id) => {
         const { code, stderr } = await run(["--rm"], id, eat);
         if (code !== 137) return `exit status ${code}: ${stderr}`;
         return verdict(await finalEvents(containerd, id, "/tasks/exit"), /^\/tasks\/exit init 137$/);
@@ -68,7 +83,7 @@ describe.each(chosenVersions())("containerd %s", (version) => {
   );
 
   test("a child, which its parent survives", async () => {
-    const wrong = await repeat(`child, containerd ${version}`, variantRuns, async (id) => {
+    const wrong = await repeat(containerd, `child, containerd ${version}`, variantRuns, async (id) => {
       const { code, stderr } = await run(["--rm"], id, ["/bin/sh", "-c", `${eat.join(" ")}; exit 3`]);
       if (code !== 3) return `exit status ${code}: ${stderr}`;
       return verdict(await finalEvents(containerd, id, "/tasks/exit"), /^\/tasks\/exit init 3$/);
@@ -77,7 +92,7 @@ describe.each(chosenVersions())("containerd %s", (version) => {
   });
 
   test("an exec", async () => {
-    const wrong = await repeat(`exec, containerd ${version}`, variantRuns, async (id) => {
+    const wrong = await repeat(containerd, `exec, containerd ${version}`, variantRuns, async (id) => {
       await start(id, ["/bin/sleep", "1000"]);
       const { code } = await containerd.ctr(["task", "exec", "--exec-id", "hungry", id, ...eat]);
       const fits = (event: { topic: string; body: Readonly<Record<string, unknown>> }) =>
@@ -94,7 +109,7 @@ describe.each(chosenVersions())("containerd %s", (version) => {
     if (bed.runtime === stockRuntime && !unifiedMemory) {
       skip("in cgroup v1 a kill is not seen from the cgroup above, and the stock shim looks nowhere else");
     }
-    const wrong = await repeat(`nested, containerd ${version}`, variantRuns, async (id) => {
+    const wrong = await repeat(containerd, `nested, containerd ${version}`, variantRuns, async (id) => {
       const waits = "while [ ! -e /tmp/go-$0 ]; do sleep 0.02; done; exec tail /dev/zero";
       await start(id, ["/bin/sh", "-c", `/bin/sh -c '${waits}' ${id}; exit 3`]);
       const init = await initPid(containerd, id);
@@ -104,8 +119,7 @@ describe.each(chosenVersions())("containerd %s", (version) => {
       for (const path of [inner, outer]) mkdirSync(path);
       if (unifiedMemory) {
         // Controllers can be handed down only by a cgroup without processes of its own.
-        for (const pid of [init, child]) writeFileSync(join(outer, "cgroup.procs"), String(pid));
-        writeFileSync(join(dir, "cgroup.subtree_control"), "+memory");
+        await eventually("the container's processes are one level down", () => moveDown(dir, outer));
       }
       writeFileSync(join(inner, memoryFiles.limit), String(Number(limitBytes) / 2));
       writeFileSync(join(inner, "cgroup.procs"), String(child));
@@ -120,7 +134,8 @@ describe.each(chosenVersions())("containerd %s", (version) => {
 
   test("the supervisor is killed right after the kill", async ({ skip }) => {
     if (bed.runtime === stockRuntime) skip("the stock shim forgets an OOM that it has not published when it dies");
-    const wrong = await repeat(`supervisor killed, containerd ${version}`, variantRuns, async (id) => {
+    let twice = 0;
+    const wrong = await repeat(containerd, `supervisor killed, containerd ${version}`, variantRuns, async (id) => {
       const go = join(containerd.rootfs, "tmp", `go-${id}`);
       await start(id, ["/bin/sh", "-c", `while [ ! -e /tmp/go-${id} ]; do sleep 0.02; done; exec tail /dev/zero`]);
       const init = await initPid(containerd, id);
@@ -133,13 +148,19 @@ describe.each(chosenVersions())("containerd %s", (version) => {
       const shot = killNow(core);
       const events = await finalEvents(containerd, id, "/tasks/delete");
       await containerd.ctr(["container", "delete", id]);
-      return shot ? verdict(events, /^\/tasks\/exit init \d+$/) : "the core was gone before it was killed";
+      if (!shot) return "the core was gone before it was killed";
+      // What was published just before the death, but not noted as published, comes once more.
+      const single = events.filter((text, at) => text !== "/tasks/oom" || events[at - 1] !== text);
+      if (single.length < events.length) twice++;
+      return verdict(single, /^\/tasks\/exit init \d+$/);
     });
+    progress(`oom   supervisor killed: published twice ${twice} of ${variantRuns}`);
     expect(wrong).toEqual([]);
+    expect(twice, "published twice").toBeLessThanOrEqual(variantRuns / 2);
   });
 
   test("a neighbour's kill blames nobody else", async () => {
-    const wrong = await repeat(`neighbour, containerd ${version}`, variantRuns, async (id) => {
+    const wrong = await repeat(containerd, `neighbour, containerd ${version}`, variantRuns, async (id) => {
       const neighbour = `${id}-n`;
       await start(neighbour, ["/bin/sleep", "1000"]);
       const running = startCommand(

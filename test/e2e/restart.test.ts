@@ -128,7 +128,7 @@ describe.each(chosenVersions())("containerd %s", (version) => {
         `kill  newest event at the kill: ${[...phases].map(([topic, count]) => `${topic} ${count}`).join(", ")}`,
       );
       expect(wrong, `VIGIL_SEED=${random.seed}`).toEqual([]);
-      expect(shots, "kills that found a daemon").toBeGreaterThan(times / 2);
+      expect(shots, "kills that found a daemon").toBeGreaterThanOrEqual(times / 3);
       expect(disconnectedTooEarly(await containerd.log(), containerd)).toEqual([]);
     },
     times * 20_000 * bed.slowness,

@@ -1,9 +1,10 @@
 // Who serves a container: by asking the manager and the kernel, so it holds for any shim.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { eventually } from "./command.js";
-import type { Containerd } from "./containerd.js";
-import { allProcesses, type ProcessView, processView } from "./process-tree.js";
+import type { Containerd, Namespace } from "./containerd.js";
+import { childrenOf, type ProcessView, processView } from "./process-tree.js";
 
-const coreProgram = /(^|\/)vigil-core( |$)/;
 const nodeProgram = /(^|\/)node( |$)|vigil\/\S*\.[cm]?js/;
 
 export async function initPid(containerd: Containerd, id: string): Promise<number> {
@@ -25,13 +26,20 @@ export async function supervisorOf(containerd: Containerd, id: string): Promise<
   return view.parent;
 }
 
-/** vigil's cores of one containerd: their arguments or environment name its socket or namespace. */
-export function coresOf(containerd: Containerd): ProcessView[] {
-  return allProcesses().filter((view) => coreProgram.test(view.command) && view.command.includes(containerd.namespace));
+/** The core of a container, as it notes itself for others: cheap enough to ask every few milliseconds. */
+export function coreOf({ namespace }: Namespace, id: string): number | undefined {
+  try {
+    const note = readFileSync(join("/run/vigil/cores", namespace, id, "core"), "utf8");
+    const pid = /^pid=(\d+)$/m.exec(note)?.[1];
+    return pid === undefined ? undefined : Number(pid);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 export function daemonOf(core: number): ProcessView | undefined {
-  return allProcesses().find((view) => view.parent === core && view.state !== "Z" && nodeProgram.test(view.command));
+  return childrenOf(core).find((view) => view.state !== "Z" && nodeProgram.test(view.command));
 }
 
 /** The daemon of a core, waited for: a core starts it again when it is needed. */

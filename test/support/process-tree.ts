@@ -28,8 +28,16 @@ export function allProcesses(): ProcessView[] {
     .filter((view) => view !== undefined);
 }
 
+/** Those of its main thread, which is the only one of a core that starts any. */
 export function childrenOf(pid: number): ProcessView[] {
-  return allProcesses().filter((view) => view.parent === pid);
+  try {
+    const pids = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean);
+    return pids.map((child) => processView(Number(child))).filter((view) => view !== undefined);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ESRCH") return [];
+    throw error;
+  }
 }
 
 /** True while the process exists and has not become a zombie. */

@@ -7,6 +7,11 @@ import {
   CreateTaskRequest,
   DeleteRequest,
   DeleteResponse,
+  ExecProcessRequest,
+  KillRequest,
+  StartRequest,
+  StateRequest,
+  WaitRequest,
 } from "../../src/gen/containerd/task/v3/shim.js";
 import { prepareBed } from "../support/bed.js";
 import { type Bundle, DirectShim } from "../support/direct-shim.js";
@@ -69,21 +74,21 @@ describe("Create refuses, and nothing is left", () => {
   test.each<[string, (config: Record<string, unknown>) => void, RegExp]>([
     [
       "args that are no strings",
-      (config) => Object.assign(config["process"] as object, { args: [1] }),
+      (config) => Object.assign(config.process as object, { args: [1] }),
       /process\.args\[0\]/,
     ],
     ["no process", (config) => Object.assign(config, { process: undefined }), /process/],
     [
       "a cgroup path that leaves the hierarchy",
-      (config) => Object.assign(config["linux"] as object, { cgroupsPath: "/../../etc" }),
+      (config) => Object.assign(config.linux as object, { cgroupsPath: "/../../etc" }),
       /cgroupsPath/,
     ],
     [
       "a memory limit that is no number",
-      (config) => Object.assign(config["linux"] as object, { resources: { memory: { limit: "1m" } } }),
+      (config) => Object.assign(config.linux as object, { resources: { memory: { limit: "1m" } } }),
       /linux\.resources\.memory\.limit/,
     ],
-    ["a relative cwd", (config) => Object.assign(config["process"] as object, { cwd: "tmp" }), /process\.cwd/],
+    ["a relative cwd", (config) => Object.assign(config.process as object, { cwd: "tmp" }), /process\.cwd/],
     ["a root that is missing", (config) => Object.assign(config, { root: { path: "nosuch" } }), /nosuch/],
   ])("%s", async (_, change, message) => {
     const answer = await created(shim.bundle("c1", { args: ["true"], change }));
@@ -199,21 +204,39 @@ test("a full disk under the state directory: a typed error, and the shim serves 
   mkdirSync(shim.state, { recursive: true });
   execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", shim.state]);
   try {
-    const bundle = shim.bundle("c1", { args: ["true"] });
+    const bundle = shim.bundle("c1", { args: ["sleep", "100"] });
     const { socket } = shim.start(bundle);
     using client = await TtrpcClient.connect(socket);
-    expect(await client.call("Connect", ConnectRequest.encode({ id: "c1" }).finish())).toMatchObject({ code: code.ok });
+    const call = (method: string, request: { finish(): Uint8Array }) => client.call(method, request.finish());
+    expect(await client.call("Create", create(bundle))).toMatchObject({ code: code.ok });
+    expect(await call("Start", StartRequest.encode({ id: "c1", execId: "" }))).toMatchObject({ code: code.ok });
+    const process = { args: ["true", "x".repeat(2000)], cwd: "/", env: [], user: { uid: 0, gid: 0 } };
+    const spec = {
+      typeUrl: "types.containerd.io/opencontainers/runtime-spec/1/Process",
+      value: Buffer.from(JSON.stringify(process)),
+    };
     execFileSync("sh", ["-c", `dd if=/dev/zero of=${shim.state}/ballast bs=4k 2>/dev/null || true`]);
-    // Fills the journal with failed Creates until it says that it cannot keep them.
+    const exec = (execId: string) =>
+      client.call(
+        "Exec",
+        ExecProcessRequest.encode(ExecProcessRequest.fromPartial({ id: "c1", execId, spec })).finish(),
+      );
+    // Each exec is a change of state and an event, which nobody takes here: the journal fills up.
+    let added = 0;
     let refused: Answer | undefined;
-    for (let i = 0; i < 4000 && refused === undefined; i++) {
-      const answer = await client.call("Create", create(bundle, { stdout: `/nonexistent/${"x".repeat(200)}${i}` }));
-      if (/No space|space left|ENOSPC/i.test(answer.message)) refused = answer;
+    for (; added < 4000 && refused === undefined; added++) {
+      const answer = await exec(`e${added}`);
+      if (answer.code !== code.ok) refused = answer;
     }
-    expect(refused).toMatchObject({ code: code.resourceExhausted });
+    expect(refused).toMatchObject({ code: code.resourceExhausted, message: expect.stringMatching(/space/i) });
+    expect(await call("State", StateRequest.encode({ id: "c1", execId: "" }))).toMatchObject({ code: code.ok });
     rmSync(join(shim.state, "ballast"));
-    expect((await client.call("Create", create(bundle))).code).toBe(code.ok);
-    expect((await client.call("Delete", DeleteRequest.encode({ id: "c1", execId: "" }).finish())).code).toBe(code.ok);
+    expect(await exec("after")).toMatchObject({ code: code.ok });
+    expect(await call("Kill", KillRequest.encode({ id: "c1", execId: "", signal: 9, all: false }))).toMatchObject({
+      code: code.ok,
+    });
+    expect(await call("Wait", WaitRequest.encode({ id: "c1", execId: "" }))).toMatchObject({ code: code.ok });
+    expect(await call("Delete", DeleteRequest.encode({ id: "c1", execId: "" }))).toMatchObject({ code: code.ok });
   } finally {
     shim.deleteAll();
     execFileSync("umount", ["-l", shim.state]);

@@ -181,7 +181,6 @@ export const configuring: readonly Scenario[] = [
   },
   {
     name: "image with an overlay root",
-    smoke: true,
     steps: [
       {
         ctr: [
