@@ -19,8 +19,8 @@ export const statusCodes = {
 
 export type ErrorCode = keyof typeof statusCodes;
 
-const codesByNumber = new Map(
-  Object.entries(statusCodes).map(([code, number]) => [number, code as ErrorCode] as const),
+const codesByNumber = new Map<number, ErrorCode>(
+  Object.entries(statusCodes).map(([code, number]) => [number, code as ErrorCode]),
 );
 
 /** The code of a number that came over the wire. */

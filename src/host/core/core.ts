@@ -246,7 +246,7 @@ export class Core implements CoreCommands {
     const pending = this.#results.get(record.key);
     // A step is named KEY/step; a commit by its KEY alone, and it has a result only when it is refused.
     if (!pending && this.#commits[0]?.key === record.key) {
-      this.#commits.shift()?.reject(new CoreError(-record.status, record.op, record.message));
+      this.#commits.shift()?.reject(refusedCommit(-record.status, record.message));
     }
     // Nobody waits: a second answer to a command that was given twice with one key. It says the same.
     if (!pending) return;
@@ -263,4 +263,14 @@ export class Core implements CoreCommands {
       throw new VigilError("internal", `the core answered commit ${key}, not ${commit?.key ?? "any"}`);
     commit.resolve(firstSeq);
   }
+}
+
+/** ENOSPC, EFBIG, ENOBUFS: the journal or the outbox has no room. Nothing of the commit was applied. */
+const withoutRoom: ReadonlySet<number> = new Set([28, 27, 105]);
+
+function refusedCommit(errno: number, message: string): VigilError {
+  const code = withoutRoom.has(errno) ? "resource_exhausted" : "internal";
+  return new VigilError(code, `the change cannot be written down: ${message}`, {
+    cause: new CoreError(errno, 0, message),
+  });
 }
