@@ -105,7 +105,7 @@ describe("commands to the core", () => {
     tell(8, result("b", -105, "full"));
     tell(11, new Writer().str("c").u64(5n));
     expect(await first).toBe(4n);
-    await expect(second).rejects.toMatchObject({ errno: 105 });
+    await expect(second).rejects.toMatchObject({ code: "resource_exhausted", cause: { errno: 105 } });
     expect(await third).toBe(5n);
   });
 
