@@ -77,7 +77,10 @@ export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirector
   const tasks = taskService({
     registry,
     corePid,
-    end: () => core.shutdown(),
+    end: () => {
+      outbox.settle();
+      core.shutdown();
+    },
   });
   const changes = new GrpcChanges();
   const relay = new TtrpcRelay({
@@ -140,7 +143,11 @@ export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirector
         return;
       }
       const drained = publisher?.drained(drainMs) ?? Promise.resolve(true);
-      void drained.then(() => registry.empty && core.shutdown());
+      void drained.then(() => {
+        if (!registry.empty) return;
+        outbox.settle();
+        core.shutdown();
+      });
     },
     batch: () => registry.flush(),
     async close() {

@@ -12,6 +12,10 @@ export class EventHistory {
     this.#capacity = options.capacity;
   }
 
+  get capacity(): number {
+    return this.#capacity;
+  }
+
   /** The highest sequence that is no longer kept; 0n while all are. */
   get droppedThrough(): bigint {
     return this.#droppedThrough ?? 0n;

@@ -47,9 +47,9 @@ export class Outbox implements Journal {
     this.#options = options;
   }
 
-  /** Events that some consumer has not taken. */
+  /** Events that containerd has not taken. */
   get depth(): number {
-    return this.#kept.length;
+    return this.#options.publisher ? this.#kept.length : 0;
   }
 
   async commit(commit: Commit): Promise<void> {
@@ -109,6 +109,17 @@ export class Outbox implements Journal {
     history.push(event);
     numbered(event);
     if (publisher) publisher.push({ sequence, topic: event.topic, bytes });
-    else this.delivered(sequence);
+    else this.#letGo(history.capacity);
+  }
+
+  /** Without containerd the core keeps as many entries as readers can ask for, so that the next daemon knows them, too. */
+  #letGo(keep: number): void {
+    const last = this.#kept.at(-1 - keep);
+    if (last) this.delivered(last.sequence);
+  }
+
+  /** The shim ends: nobody will ask for what was kept for readers. */
+  settle(): void {
+    if (!this.#options.publisher) this.#letGo(0);
   }
 }

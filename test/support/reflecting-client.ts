@@ -39,7 +39,7 @@ export class ReflectingClient implements Disposable {
   async call(service: string, method: string, request: Fields, headers: Record<string, string> = {}): Promise<Fields> {
     const desc = await this.#method(service, method);
     const bytes = toBinary(desc.input, create(desc.input, request));
-    const metadata = Metadata.fromHttp2Headers(headers);
+    const metadata = patient(headers);
     const reply = await new Promise<Buffer>((resolve, reject) => {
       this.#client.makeUnaryRequest(
         `/${service}/${method}`,
@@ -65,7 +65,7 @@ export class ReflectingClient implements Disposable {
   ): Promise<ClientReadableStream<Buffer>> {
     const desc = await this.#method(service, method);
     const bytes = Buffer.from(toBinary(desc.input, create(desc.input, request)));
-    const stream = this.#client.makeServerStreamRequest(`/${service}/${method}`, identity, identity, bytes);
+    const stream = this.#client.makeServerStreamRequest(`/${service}/${method}`, identity, identity, bytes, patient());
     stream.on("data", (reply: Buffer) => onMessage(plain(fromBinary(desc.output, reply))));
     stream.on("error", (error: ServiceError) => {
       if (error.code !== 1) throw error; // cancelled by ourselves
@@ -114,6 +114,7 @@ export class ReflectingClient implements Disposable {
         reflection,
         (request: ServerReflectionRequest) => Buffer.from(ServerReflectionRequest.encode(request).finish()),
         (bytes: Buffer) => ServerReflectionResponse.decode(bytes),
+        patient(),
       );
       stream.on("data", (response: ServerReflectionResponse) => {
         resolve(response);
@@ -123,6 +124,13 @@ export class ReflectingClient implements Disposable {
       stream.write({ host: "", messageRequest });
     });
   }
+}
+
+/** A daemon that has just died takes its connections along: the call waits for the next one (gRPC's wait-for-ready). */
+function patient(headers: Record<string, string> = {}): Metadata {
+  const metadata = Metadata.fromHttp2Headers(headers);
+  metadata.setOptions({ waitForReady: true });
+  return metadata;
 }
 
 function plain(message: object): Fields {

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { prepareBed } from "../support/bed.js";
 import { type Bundle, DirectShim } from "../support/direct-shim.js";
@@ -70,6 +71,12 @@ describe("a mutation with a vigil-request-id", () => {
     expect(await second.call(task, "Create", create, headers)).toEqual(created);
     const info = await second.call("vigil.v1.Vigil", "Info", {});
     expect(info).toMatchObject({ daemonRestarts: 1n, corePid: core });
+    const seen: unknown[] = [];
+    const events = await second.stream("vigil.v1.Vigil", "Events", { afterSequence: 0n, follow: false }, ({ topic }) =>
+      seen.push(topic),
+    );
+    await once(events, "end");
+    expect(seen).toEqual(["/tasks/create"]);
     await second.call(task, "Kill", { id: "c1", signal: 9 });
     await second.call(task, "Delete", { id: "c1" }, { "vigil-request-id": "delete-1" });
     expect(await second.call(task, "Delete", { id: "c1" }, { "vigil-request-id": "delete-1" })).toMatchObject({

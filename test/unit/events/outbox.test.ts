@@ -87,8 +87,16 @@ describe("the outbox", () => {
       [7n, 1n],
       [0n, 2n],
     ]);
-    expect(core.deliveries).toEqual([1n, 2n]);
     expect(outbox.depth).toBe(0);
+  });
+
+  test("without containerd the core keeps as many events as readers can ask for, until the shim ends", async () => {
+    const { core, history, outbox } = open();
+    for (let i = 0; i < 12; i++) await outbox.commit(commit({ announcements: [oom()] }));
+    expect(core.deliveries).toEqual([1n, 2n]);
+    expect(history.after(0n, 20).map(({ sequence }) => sequence)[0]).toBe(3n);
+    outbox.settle();
+    expect(core.deliveries.at(-1)).toBe(12n);
   });
 
   test("goes on with what an earlier daemon left", async () => {
