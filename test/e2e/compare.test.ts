@@ -14,7 +14,7 @@ import { restarting } from "./scenarios/restarting.js";
 import { running } from "./scenarios/running.js";
 import { specifying } from "./scenarios/specifying.js";
 
-const filter = process.env.VIGIL_E2E_FILTER ?? "";
+const filter = (process.env.VIGIL_E2E_FILTER ?? "").split(",");
 const smokeOnly = process.env.VIGIL_E2E_SMOKE === "1";
 const scenarios: readonly Scenario[] = [
   ...running,
@@ -25,7 +25,7 @@ const scenarios: readonly Scenario[] = [
   ...restarting,
 ]
   .filter((scenario) => !smokeOnly || scenario.smoke === true)
-  .filter((scenario) => scenario.name.includes(filter));
+  .filter((scenario) => filter.some((text) => scenario.name.includes(text)));
 
 async function timed<T>(work: Promise<T>): Promise<readonly [T, number]> {
   const begin = performance.now();

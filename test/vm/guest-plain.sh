@@ -6,9 +6,8 @@ suite() {
   node_modules/.bin/vitest run --project e2e --no-color "$@" || status=1
   echo "-- $* took $((SECONDS - begin)) s"
 }
-export VIGIL_E2E_REPORT=/tmp/report VIGIL_E2E_SMOKE=1 VIGIL_E2E_CONTAINERD=all
+export VIGIL_E2E_SMOKE=1 VIGIL_E2E_CONTAINERD=all
 suite test/e2e/compare.test.ts
-[ ! -s /tmp/report ] || node --import tsx test/e2e/print-table.ts /tmp/report
 [ -z "$VIGIL_E2E_FILTER" ] || exit "$status"
 export VIGIL_E2E_CONTAINERD=2.1
 suite test/e2e/oom.test.ts

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # The end-to-end suites in a small machine with a pure cgroup v2 hierarchy, as root: once with a shell as PID 1, once with systemd.
-#   run.sh [plain|systemd|all] [TEXT]     TEXT: only scenarios whose name contains it
+#   run.sh [plain|systemd|all] [TEXT]     TEXT: only scenarios whose name contains it; several with commas
 # The machine is emulated and some fifteen times slower, so the scenarios are the marked ones, and repetitions are fewer.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 mode=${1:-all}
 [ "$(id -u)" = 0 ] || { echo "run.sh: making the machine's disk needs root" >&2; exit 1; }
 export VIGIL_E2E_FILTER=${2:-} VIGIL_SLOWNESS=${VIGIL_SLOWNESS:-10}
-export VIGIL_OOM_RUNS=${VIGIL_OOM_RUNS:-50} VIGIL_OOM_VARIANT_RUNS=${VIGIL_OOM_VARIANT_RUNS:-3} VIGIL_RESTART_RUNS=${VIGIL_RESTART_RUNS:-6}
+export VIGIL_OOM_RUNS=${VIGIL_OOM_RUNS:-50} VIGIL_OOM_VARIANT_RUNS=${VIGIL_OOM_VARIANT_RUNS:-2} VIGIL_RESTART_RUNS=${VIGIL_RESTART_RUNS:-6}
 
 status=0
 boot() {
