@@ -174,8 +174,9 @@ test-unit: ## Unit, contract and native tests; any user
 	$(MAKE) test-native
 
 .PHONY: test-root
-test-root: build asan ## Tests on this machine's own cgroups and namespaces; root
+test-root: build asan ## Tests on this machine's own cgroups and namespaces, also under the sanitizers; root
 	npx vitest run --project system
+	VIGIL_BUILT=$(CURDIR)/build/asan/bin npx vitest run --project system
 
 .PHONY: e2e
 e2e: build ## Real containerd with this shim and with the stock one, side by side; root

@@ -89,6 +89,8 @@ _Noreturn static void become_core(const struct vg_spawn *s, pid_t parent, int lo
                 report = FD_REPORT;
         setsid();
         signal(SIGPIPE, SIG_IGN);
+        /* RLIMIT_FSIZE, or a log file at its limit, is an error of that write and not the end of the core. */
+        signal(SIGXFSZ, SIG_IGN);
         adjust_oom_score(parent);
         if (r == 0 && sched_core && strcmp(sched_core, "1") == 0 &&
             prctl(PR_SCHED_CORE_, PR_SCHED_CORE_CREATE_, 0, SCHED_CORE_SCOPE_PROCESS_GROUP, 0) < 0)

@@ -17,7 +17,8 @@ export const bed = {
   cache,
   rootfs: join(cache, "rootfs"),
   binaries: (version: Version) => join(cache, `containerd-${version}`, "bin"),
-  built: join(top, "build/bin"),
+  /** VIGIL_BUILT: another build, such as the one with sanitizers. */
+  built: process.env.VIGIL_BUILT ?? join(top, "build/bin"),
   /** The runtime under test; naming the stock one proves the harness against itself. */
   runtime: process.env.VIGIL_E2E_RUNTIME ?? "io.containerd.vigil.v1",
   /** Emulated machines are slower by this factor; every time limit is stretched by it. */
