@@ -192,7 +192,7 @@ static void remove_core_files(const struct vg_settings *s, const struct vg_args 
                               const struct vg_core_entry *core) {
         char path[PATH_MAX * 2];
         if (core->state[0]) {
-                static const char *const files[] = {"journal", "delivered"};
+                static const char *const files[] = {"journal", "journal.new", "delivered", "delivered.new"};
                 for (size_t i = 0; i < VG_COUNT(files); i++) {
                         snprintf(path, sizeof path, "%s/%s", core->state, files[i]);
                         unlink(path);
@@ -200,8 +200,11 @@ static void remove_core_files(const struct vg_settings *s, const struct vg_args 
                 rmdir(core->state); /* stays when it holds OOM reports */
         }
         unlink(socket);
-        snprintf(path, sizeof path, "%s/cores/%s/%s/core", s->run_dir, args->name_space, group);
-        unlink(path);
+        static const char *const entries[] = {"core", ".core"};
+        for (size_t i = 0; i < VG_COUNT(entries); i++) {
+                snprintf(path, sizeof path, "%s/cores/%s/%s/%s", s->run_dir, args->name_space, group, entries[i]);
+                unlink(path);
+        }
         *strrchr(path, '/') = 0;
         rmdir(path);
         vg_group_remove(s->run_dir, args->name_space, group);

@@ -122,7 +122,8 @@ int vg_registration_read(const char *run_dir, const char *name_space, const char
 }
 
 int vg_registration_remove(const char *run_dir, const char *name_space, const char *id) {
-        static const char *const files[] = {"shim", ".shim", "teardown"};
+        /* A dotted one is the next version of the file that a killed writer did not finish. */
+        static const char *const files[] = {"shim", ".shim", "teardown", ".teardown"};
         char directory[PATH_MAX], path[PATH_MAX + 16];
         int r = path_in(directory, sizeof directory, run_dir, name_space, id);
         if (r < 0)

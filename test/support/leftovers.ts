@@ -104,7 +104,10 @@ async function stateOf(owner: Owner): Promise<string[]> {
     for (const name of await entries(dir)) {
       const path = join(dir, name);
       if (!name.startsWith(owner.namespace)) continue;
-      for (const child of await entries(path)) found.push(`state ${join(path, child)}`);
+      for (const child of await entries(path)) {
+        const inside = child.endsWith(".lock") ? [] : await entries(join(path, child));
+        found.push(`state ${join(path, child)}${inside.length > 0 ? ` (${inside.join(", ")})` : ""}`);
+      }
     }
   }
   return found;
