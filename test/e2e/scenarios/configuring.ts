@@ -159,7 +159,11 @@ export const configuring: readonly Scenario[] = [
   {
     name: "signals as the container finds them",
     steps: [
-      run(["--rm"], ["/bin/grep", "-E", "^Sig(Blk|Ign|Cgt)|^ShdPnd", "/proc/self/status"], { out: /^SigIgn: 0+$/m }),
+      // Signals 1 to 28. The stock shim and runc hand on that 32 and 33 are ignored (a C library's own: it refuses to reset
+      // them) if whoever started containerd had it so; vigil does not.
+      run(["--rm"], ["/bin/sed", "-nE", "s/^(Sig(Blk|Ign|Cgt)|ShdPnd):.*(.{7})$/\\1 \\3/p", "/proc/self/status"], {
+        out: /^SigIgn 0+$/m,
+      }),
     ],
   },
   {
