@@ -21,10 +21,10 @@ BIN     := build/bin
 LIB     := build/lib/vigil
 
 # What `make install` places and `make uninstall` removes, below PREFIX.
-PROGRAMS  := bin/vigil bin/containerd-shim-vigil-v1 lib/vigil/vigil-core
+PROGRAMS  := bin/vigil bin/vigil-runtime bin/containerd-shim-vigil-v1 lib/vigil/vigil-core lib/vigil/vigil-solo
 LIBRARIES := lib/vigil/libvigil.so lib/vigil/koffi.node
-SCRIPTS   := lib/vigil/boot.cjs lib/vigil/daemon.js lib/vigil/cli.js lib/vigil/THIRD-PARTY-LICENSES
-CACHES    := lib/vigil/daemon.cache lib/vigil/cli.cache
+SCRIPTS   := lib/vigil/boot.cjs lib/vigil/daemon.js lib/vigil/cli.js lib/vigil/runtime.js lib/vigil/THIRD-PARTY-LICENSES
+CACHES    := lib/vigil/daemon.cache lib/vigil/cli.cache lib/vigil/runtime.cache
 ROOTFS    := lib/vigil/rootfs
 
 # ---------------------------------------------------------------------------------------------------------------- help
@@ -58,11 +58,11 @@ say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$@';)
 # Each folder of native/ is a part; a file named main.c is a program's entry and belongs to that program alone.
 part = $(filter-out %/main.c,$(sort $(foreach name,$(1),$(wildcard native/$(name)/*.c))))
 library_sources  := $(call part,lib libvigil)
-all_parts        := $(call part,core runtime oom io lib launcher libvigil)
+all_parts        := $(call part,core solo runtime oom io lib launcher libvigil)
 objects = $(patsubst native/%.c,$(1)/%.o,$(2))
 
 .PHONY: native
-native: $(LIB)/vigil-core $(BIN)/containerd-shim-vigil-v1 $(LIB)/libvigil.so
+native: $(LIB)/vigil-core $(LIB)/vigil-solo $(BIN)/containerd-shim-vigil-v1 $(LIB)/libvigil.so
 
 # An archive, so that a program links only what it uses.
 build/obj/parts.a: $(call objects,build/obj,$(all_parts))
@@ -71,7 +71,8 @@ build/obj/parts.a: $(call objects,build/obj,$(all_parts))
 
 $(LIB)/vigil-core: build/obj/core/main.o build/obj/parts.a
 $(BIN)/containerd-shim-vigil-v1: build/obj/launcher/main.o build/obj/parts.a
-$(LIB)/vigil-core $(BIN)/containerd-shim-vigil-v1:
+$(LIB)/vigil-solo: build/obj/solo/main.o build/obj/parts.a
+$(LIB)/vigil-core $(LIB)/vigil-solo $(BIN)/containerd-shim-vigil-v1:
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(CFLAGS) -pie $(RELRO) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -89,12 +90,13 @@ build/asan/obj/%.o: native/%.c
 
 # The same programs under the sanitizers, in the same shape; what is not compiled is linked to.
 .PHONY: asan
-asan: build/asan/lib/vigil/vigil-core build/asan/bin/containerd-shim-vigil-v1 bundles
-	@for file in $(LIB)/*; do name=$$(basename $$file); [ $$name = vigil-core ] || ln -sfn ../../../lib/vigil/$$name build/asan/lib/vigil/$$name; done
+asan: build/asan/lib/vigil/vigil-core build/asan/lib/vigil/vigil-solo build/asan/bin/containerd-shim-vigil-v1 bundles
+	@for file in $(LIB)/*; do name=$$(basename $$file); [ $$name = vigil-core ] || [ $$name = vigil-solo ] || ln -sfn ../../../lib/vigil/$$name build/asan/lib/vigil/$$name; done
 
 build/asan/lib/vigil/vigil-core: build/asan/obj/core/main.o build/asan/obj/parts.a
+build/asan/lib/vigil/vigil-solo: build/asan/obj/solo/main.o build/asan/obj/parts.a
 build/asan/bin/containerd-shim-vigil-v1: build/asan/obj/launcher/main.o build/asan/obj/parts.a
-build/asan/lib/vigil/vigil-core build/asan/bin/containerd-shim-vigil-v1:
+build/asan/lib/vigil/vigil-core build/asan/lib/vigil/vigil-solo build/asan/bin/containerd-shim-vigil-v1:
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(CHECKED) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -111,17 +113,19 @@ FORCE:
 bundle_inputs := $(shell find src -name '*.ts' -o -name '*.cjs') package.json package-lock.json tools/bundle.mjs
 
 .PHONY: bundles
-bundles: $(addprefix build/,$(SCRIPTS) $(CACHES)) $(LIB)/koffi.node $(BIN)/vigil $(LIB)/rootfs/.complete
+bundles: $(addprefix build/,$(SCRIPTS) $(CACHES)) $(LIB)/koffi.node $(BIN)/vigil $(BIN)/vigil-runtime $(LIB)/rootfs/.complete
 
 $(LIB)/%.js: $(bundle_inputs)
 	$(call say,MAKE)$(NODE) tools/bundle.mjs $* $@ build/bundled/$*.json
-$(LIB)/THIRD-PARTY-LICENSES: $(LIB)/daemon.js $(LIB)/cli.js
-	$(call say,MAKE)$(NODE) tools/licenses.mjs $@ build/bundled/daemon.json build/bundled/cli.json
+$(LIB)/THIRD-PARTY-LICENSES: $(LIB)/daemon.js $(LIB)/cli.js $(LIB)/runtime.js
+	$(call say,MAKE)$(NODE) tools/licenses.mjs $@ build/bundled/daemon.json build/bundled/cli.json build/bundled/runtime.json
 $(LIB)/koffi.node: package-lock.json tools/koffi.mjs
 	$(call say,MAKE)$(NODE) tools/koffi.mjs $@
 $(LIB)/boot.cjs: src/boot.cjs
 	$(call say,COPY)install -D -m 644 $< $@
 $(BIN)/vigil: src/vigil.sh
+$(BIN)/vigil-runtime: src/vigil-runtime.sh
+$(BIN)/vigil $(BIN)/vigil-runtime:
 	$(call say,COPY)install -D -m 755 $< $@
 # A code cache holds what a warmed run has compiled. It suits one version of node; another one ignores it.
 $(LIB)/%.cache: $(LIB)/%.js $(LIB)/boot.cjs $(LIB)/koffi.node $(LIB)/libvigil.so

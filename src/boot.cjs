@@ -8,8 +8,8 @@ const { Script } = require("node:vm");
 
 const making = process.argv[2] === "--make-cache";
 const name = process.argv[making ? 3 : 2];
-if (name !== "daemon" && name !== "cli") {
-  process.stderr.write("usage: boot.cjs [--make-cache] daemon|cli\n");
+if (!["daemon", "cli", "runtime"].includes(name)) {
+  process.stderr.write("usage: boot.cjs [--make-cache] daemon|cli|runtime\n");
   process.exit(64);
 }
 const filename = `${__dirname}/${name}.js`;

@@ -1,10 +1,10 @@
 // Bundles one program into a single CommonJS file that src/boot.cjs can run.
-// Usage: bundle.mjs daemon|cli OUTPUT INPUTS     INPUTS gets the list of the bundled files, for licenses.mjs
+// Usage: bundle.mjs daemon|cli|runtime OUTPUT INPUTS     INPUTS gets the list of the bundled files, for licenses.mjs
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { build } from "esbuild";
 
-const entries = { daemon: "src/daemon/main.ts", cli: "src/main.ts" };
+const entries = { daemon: "src/daemon/main.ts", cli: "src/main.ts", runtime: "src/oci-runtime/main.ts" };
 const [name, output, inputs] = process.argv.slice(2);
 
 // koffi looks for its addon in folders of node_modules; the installed program has it beside the bundle.

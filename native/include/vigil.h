@@ -146,30 +146,32 @@ enum vg_command {
  * bytes ops: enum vg_child_op, run in the child in order
  */
 enum vg_stream {
-        VG_STREAM_NULL = 0,   /* /dev/null */
-        VG_STREAM_PATH = 1,   /* a FIFO, or an existing regular file (append) */
-        VG_STREAM_FILE = 2,   /* file://: made with its parents if missing, append */
-        VG_STREAM_LOGGER = 3, /* binary://: stdout on the logger's fd 3, stderr on 4, ready pipe on 5 */
+        VG_STREAM_NULL = 0,    /* /dev/null */
+        VG_STREAM_PATH = 1,    /* a FIFO, or an existing regular file (append) */
+        VG_STREAM_FILE = 2,    /* file://: made with its parents if missing, append */
+        VG_STREAM_LOGGER = 3,  /* binary://: stdout on the logger's fd 3, stderr on 4, ready pipe on 5 */
+        VG_STREAM_INHERIT = 4, /* the helper's own: of a command line that runs a container in the foreground */
 };
 
 /* Ops: u16 op, u16 flags, u32 length, payload. An op that fails ends the list with its index, unless VG_OP_OPTIONAL. */
 #define VG_OP_OPTIONAL 1
 
 enum vg_host_op {
-        VG_OP_CGROUP_MKDIR = 1,   /* str root, str path: every missing directory below root; undo removes those made */
-        VG_OP_CGROUP_INHERIT = 2, /* str root, str path, str file: fill an empty file at each level from its parent (cpuset v1) */
-        VG_OP_CGROUP_EMPTY = 3,   /* str path: fail with -EBUSY if a process is in it */
-        VG_OP_WRITE = 4,          /* str path, bytes value: one write(2) to an existing file */
-        VG_OP_CGROUP_KILL = 5,    /* list(str) paths: SIGKILL all processes below (cgroup.kill where it exists) and wait until none
+        VG_OP_CGROUP_MKDIR = 1,    /* str root, str path: every missing directory below root; undo removes those made */
+        VG_OP_CGROUP_INHERIT = 2,  /* str root, str path, str file: fill an empty file at each level from its parent (cpuset v1) */
+        VG_OP_CGROUP_EMPTY = 3,    /* str path: fail with -EBUSY if a process is in it */
+        VG_OP_WRITE = 4,           /* str path, bytes value: one write(2) to an existing file */
+        VG_OP_CGROUP_KILL = 5,     /* list(str) paths: SIGKILL all processes below (cgroup.kill where it exists) and wait until none
                                    * is left that is not a zombie of ours, at most 10 s */
-        VG_OP_CGROUP_SIGNAL = 6,  /* str path, u32 signal: every process below, repeated until no new one appears */
-        VG_OP_CGROUP_FREEZE = 7,  /* u8 version, str path, bool frozen, u32 timeout_ms: write, then wait for the state */
-        VG_OP_CGROUP_REMOVE = 8,  /* str path, u32 timeout_ms: remove the tree, waiting out EBUSY; absent is success */
-        VG_OP_MOUNT = 9,          /* str type, str source, str root, str target (resolved inside root), u64 flags, u64 propagation,
+        VG_OP_CGROUP_SIGNAL = 6,   /* str path, u32 signal: every process below, repeated until no new one appears */
+        VG_OP_CGROUP_FREEZE = 7,   /* u8 version, str path, bool frozen, u32 timeout_ms: write, then wait for the state */
+        VG_OP_CGROUP_REMOVE = 8,   /* str path, u32 timeout_ms: remove the tree, waiting out EBUSY; absent is success */
+        VG_OP_MOUNT = 9,           /* str type, str source, str root, str target (resolved inside root), u64 flags, u64 propagation,
                                    * str data; undo unmounts */
-        VG_OP_UMOUNT_TREE = 10,   /* str path: everything mounted at or below, deepest first; EBUSY retried for 2.5 s */
-        VG_OP_MKDIR = 11,         /* str path, u32 mode: parents too; undo removes those made */
-        VG_OP_UNLINK = 12,        /* str path: absent is success */
+        VG_OP_UMOUNT_TREE = 10,    /* str path: everything mounted at or below, deepest first; EBUSY retried for 2.5 s */
+        VG_OP_MKDIR = 11,          /* str path, u32 mode: parents too; undo removes those made */
+        VG_OP_UNLINK = 12,         /* str path: absent is success */
+        VG_OP_SIGNAL_PROCESS = 13, /* u32 pid, u64 start time (proc(5), clock ticks), u32 signal: -ESRCH when it has ended */
 };
 
 enum vg_child_op {

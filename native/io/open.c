@@ -107,6 +107,13 @@ static int give(int fd, const struct vg_birth *birth) {
         return fchown(fd, birth->io_uid, birth->io_gid) < 0 ? -errno : 0;
 }
 
+static int open_own(const struct vg_birth *birth, struct vg_streams *s, int number) {
+        if (birth->streams[number].kind != VG_STREAM_INHERIT || birth->terminal)
+                return 0;
+        s->container[number] = fcntl(number, F_DUPFD_CLOEXEC, 3);
+        return s->container[number] < 0 ? -errno : 0;
+}
+
 static int open_null(struct vg_streams *s, int number) {
         if (s->container[number] >= 0)
                 return 0;
@@ -116,7 +123,7 @@ static int open_null(struct vg_streams *s, int number) {
 
 static int open_stdin(const struct vg_birth *birth, struct vg_streams *s) {
         const struct vg_stream_spec *spec = &birth->streams[0];
-        if (spec->kind == VG_STREAM_NULL)
+        if (spec->kind == VG_STREAM_NULL || spec->kind == VG_STREAM_INHERIT)
                 return 0;
         if (spec->kind != VG_STREAM_PATH)
                 return -EINVAL;
@@ -148,7 +155,8 @@ static int open_sink(const struct vg_birth *birth, int number, struct vg_streams
         int *sink = number == 1 ? &s->fds.out_sink : &s->fds.err_sink, *keep = number == 1 ? &s->fds.out_keep : &s->fds.err_keep;
         int *from = number == 1 ? &s->fds.out_pipe : &s->fds.err_pipe;
         /* A terminal has one output. */
-        if (spec->kind == VG_STREAM_NULL || spec->kind == VG_STREAM_LOGGER || (birth->terminal && number == 2))
+        if (spec->kind == VG_STREAM_NULL || spec->kind == VG_STREAM_LOGGER || spec->kind == VG_STREAM_INHERIT ||
+            (birth->terminal && number == 2))
                 return 0;
         struct sink made = {-1, -1};
         int status = spec->kind == VG_STREAM_FILE ? open_file(spec->path, &made) : open_output(spec->path, &made);
@@ -213,6 +221,9 @@ static int open_all(const struct vg_birth *birth, struct vg_streams *s, struct v
         if (status < 0)
                 return vg_fail(failure, status, "start logger %s", birth->logger_argv[0] ? birth->logger_argv[0] : "");
         for (int number = 0; number < 3; number++) {
+                status = open_own(birth, s, number);
+                if (status < 0)
+                        return vg_fail(failure, status, "take over %s", names[number]);
                 status = open_null(s, number);
                 if (status < 0)
                         return vg_fail(failure, status, "open /dev/null");

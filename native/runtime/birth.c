@@ -28,10 +28,10 @@ struct helper {
 };
 
 static int prepare(struct helper *h, struct vg_failure *failure) {
-        const int keep[] = {h->channel, h->init_pidfd};
+        const int keep[] = {h->channel, h->init_pidfd, h->birth->listener};
         vg_reset_signals();
         umask(0);
-        int status = vg_close_others(keep, VG_COUNT(keep));
+        int status = vg_close_others(3 + h->birth->preserved, keep, VG_COUNT(keep));
         if (status == 0)
                 status = vg_fill_stdio();
         if (status == 0)

@@ -112,8 +112,8 @@ static int begin(struct vg_child *c, struct vg_failure *failure) {
                 return status;
         if (setsid() < 0)
                 return vg_fail(failure, -errno, "begin session");
-        const int keep[] = {c->channel, c->helper, c->proc};
-        status = vg_close_others(keep, VG_COUNT(keep));
+        const int keep[] = {c->channel, c->helper, c->proc, c->birth->listener};
+        status = vg_close_others(3 + c->birth->preserved, keep, VG_COUNT(keep));
         if (status < 0)
                 return vg_fail(failure, status, "close inherited descriptors");
         c->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -41,7 +41,7 @@ static int check_ops(struct vg_bytes ops, const struct vg_op_shape *(*shape_of)(
 
 static int check_birth(const struct vg_birth *birth) {
         for (unsigned i = 0; i < 3; i++)
-                if (birth->streams[i].kind > VG_STREAM_LOGGER)
+                if (birth->streams[i].kind > VG_STREAM_INHERIT)
                         return -EBADMSG;
         bool logger = birth->streams[1].kind == VG_STREAM_LOGGER || birth->streams[2].kind == VG_STREAM_LOGGER;
         if (logger && !birth->logger_argv[0])
@@ -54,7 +54,7 @@ static int check_birth(const struct vg_birth *birth) {
 }
 
 int vg_birth_decode(struct vg_reader *r, struct vg_birth *ret_birth) {
-        struct vg_birth birth = {0};
+        struct vg_birth birth = {.listener = -1};
         birth.container = vg_get_str(r);
         birth.exec = vg_get_str(r);
         birth.teardown = vg_get_str(r);

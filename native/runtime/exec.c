@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -58,9 +59,27 @@ int vg_child_cwd(struct vg_child *c, const struct vg_op_args *a, struct vg_failu
         return 0;
 }
 
+/* Without a core the one that made this process is about to leave: it waits for whoever comes to start it, for ever. */
+static int wait_for_visitor(struct vg_child *c) {
+        if (prctl(PR_SET_PDEATHSIG, 0) < 0)
+                return -errno;
+        int status = vg_child_release_helper(c, 'r');
+        if (status < 0)
+                return status;
+        int visitor;
+        do
+                visitor = accept4(c->birth->listener, NULL, NULL, SOCK_CLOEXEC);
+        while (visitor < 0 && (errno == EINTR || errno == ECONNABORTED));
+        if (visitor < 0)
+                return -errno;
+        vg_closep(&c->channel);
+        c->channel = visitor;
+        return 0;
+}
+
 int vg_child_wait_start(struct vg_child *c, const struct vg_op_args *a, struct vg_failure *f) {
         (void)a;
-        int status = vg_child_release_helper(c, 'r');
+        int status = c->birth->listener < 0 ? vg_child_release_helper(c, 'r') : wait_for_visitor(c);
         if (status < 0)
                 return vg_fail(f, status, "report ready");
         char tag = 0;

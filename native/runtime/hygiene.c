@@ -23,8 +23,7 @@ void vg_reset_signals(void) {
         (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &empty, NULL, sizeof empty);
 }
 
-int vg_close_others(const int *keep, unsigned n_keep) {
-        unsigned from = 3;
+int vg_close_others(unsigned from, const int *keep, unsigned n_keep) {
         for (;;) {
                 bool found = false;
                 unsigned next = 0;

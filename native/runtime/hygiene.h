@@ -4,8 +4,8 @@
 
 /* All signals unblocked and at their default: the core blocks them for its signalfd. */
 void vg_reset_signals(void);
-/* Closes every descriptor but 0, 1, 2 and those in `keep` (-1 is skipped). */
-int vg_close_others(const int *keep, unsigned n_keep);
+/* Closes every descriptor of the number `from` and above but those in `keep` (-1 is skipped). */
+int vg_close_others(unsigned from, const int *keep, unsigned n_keep);
 /* /dev/null on those of 0, 1, 2 that are closed, so that nothing opened later takes their place. */
 int vg_fill_stdio(void);
 

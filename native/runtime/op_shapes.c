@@ -19,6 +19,7 @@ static const struct vg_op_shape host_shapes[] = {
         {VG_OP_UMOUNT_TREE, "s", "unmount"},
         {VG_OP_MKDIR, "s4", "make directory"},
         {VG_OP_UNLINK, "s", "unlink"},
+        {VG_OP_SIGNAL_PROCESS, "484", "signal process"},
 };
 
 static const struct vg_op_shape child_shapes[] = {

@@ -16,6 +16,8 @@
  *   core   -> helper 'g'                   go on (after 'c')
  *   core   -> child  's'                   start
  *
+ * Without a core (solo/) an init has no channel to wait at: whoever connects to its listener takes the core's part from 's' on.
+ *
  * A helper that ends without 'e' was killed. On failure the helper itself undoes its host ops before it sends 'e'.
  * Op indices count host ops first, then child ops.
  */
@@ -28,6 +30,8 @@
 #include "lib/wire.h"
 
 #define VG_COMM_BEFORE_EXEC "vigil:init" /* comm of a child until execve changes it: how a death before execve is told */
+
+#define VG_PRESERVED_MAX 64
 
 struct vg_stream_spec {
         uint8_t kind; /* enum vg_stream */
@@ -57,6 +61,9 @@ struct vg_birth {
         uint8_t cgroup;
         char **cgroup_directories;
         struct vg_bytes ops;
+        /* Not of the plan, but of who carries it out: */
+        int listener;       /* >= 0: the init does not wait for its channel's 's' but for who connects here, and speaks to that */
+        uint32_t preserved; /* so many descriptors from 3 on are left to the process */
 };
 
 /* Borrows script and ops from the payload; the strings are copies. -EBADMSG on anything malformed. */

@@ -28,6 +28,7 @@ static int (*handler_of(uint16_t code))(struct vg_host *, const struct vg_op_arg
                 {VG_OP_UMOUNT_TREE, vg_host_umount_tree},
                 {VG_OP_MKDIR, vg_host_mkdir},
                 {VG_OP_UNLINK, vg_host_unlink},
+                {VG_OP_SIGNAL_PROCESS, vg_host_signal},
         };
         for (size_t i = 0; i < VG_COUNT(table); i++)
                 if (table[i].code == code)
@@ -74,7 +75,7 @@ _Noreturn void vg_script_run(struct vg_bytes ops, bool undo, int channel) {
         uint32_t count;
         vg_reset_signals();
         umask(0);
-        int status = vg_close_others(&channel, 1);
+        int status = vg_close_others(3, &channel, 1);
         if (status == 0)
                 status = vg_fill_stdio();
         if (status == 0)

@@ -27,6 +27,11 @@ const rules: Readonly<Record<string, Layer>> = {
   // reports whose shim is gone.
   cli: { layers: ["client", "base", "gen", "host/cgroup/detect", "oom/report-json"], outside: true },
   monitor: { layers: ["client", "base"], outside: true },
+  // A runtime without a supervisor: plans are made as in the daemon, and carried out by a program of its own.
+  "oci-runtime": {
+    layers: ["host", "task/ports", "base", "gen/containerd/cgroups", "cli/quantities", "client/spec"],
+    outside: true,
+  },
   daemon: { layers: "all", outside: true },
   main: { layers: ["cli"], outside: true },
 };

@@ -1,6 +1,6 @@
 /** The birth of a process as the core is told of it: `struct birth` of native/include/vigil.h, before encoding. */
 
-export type StreamKind = "null" | "path" | "file" | "logger";
+export type StreamKind = "null" | "path" | "file" | "logger" | "inherit";
 
 export interface StreamSpec {
   readonly kind: StreamKind;

@@ -2,7 +2,7 @@ import type { Birth, StreamKind } from "./birth.js";
 import { Writer } from "./writer.js";
 
 /** enum vg_stream */
-const streamKinds: Record<StreamKind, number> = { null: 0, path: 1, file: 2, logger: 3 };
+const streamKinds: Record<StreamKind, number> = { null: 0, path: 1, file: 2, logger: 3, inherit: 4 };
 
 /** `struct birth` of native/include/vigil.h: what VG_CMD_BIRTH carries after its key. */
 export function encodeBirth(birth: Birth): Uint8Array {

@@ -27,6 +27,7 @@ export const opCodes = {
   umountTree: 10,
   mkdir: 11,
   unlink: 12,
+  signalProcess: 13,
   unshareCgroup: 32,
   hostname: 33,
   domainname: 34,
@@ -125,6 +126,10 @@ export const umountTree = (path: string): Op => op("umountTree", (p) => p.str(pa
 export const mkdir = (path: string, mode: number): Op => op("mkdir", (p) => p.str(path).u32(mode));
 
 export const unlink = (path: string): Op => op("unlink", (p) => p.str(path));
+
+/** `startTime` in clock ticks since boot, as proc(5) has it. */
+export const signalProcess = (pid: number, startTime: bigint, signal: number): Op =>
+  op("signalProcess", (p) => p.u32(pid).u64(startTime).u32(signal));
 
 // Child ops: run by the process to be, in order.
 

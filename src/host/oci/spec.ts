@@ -83,6 +83,7 @@ export const checkSpec = object({
       poststop: present,
     }),
   ),
+  annotations: otherwise(map(text), new Map()),
   linux,
 });
 

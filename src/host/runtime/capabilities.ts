@@ -2,7 +2,7 @@ import type { CapabilitySets } from "../core/ops.js";
 import type { ProcessSpec } from "../oci/process.js";
 
 /** include/uapi/linux/capability.h, in the order of their numbers. */
-const names = [
+export const capabilityNames = [
   "CAP_CHOWN",
   "CAP_DAC_OVERRIDE",
   "CAP_DAC_READ_SEARCH",
@@ -46,7 +46,7 @@ const names = [
   "CAP_CHECKPOINT_RESTORE",
 ] as const;
 
-const numbers: ReadonlyMap<string, number> = new Map(names.map((name, number) => [name, number]));
+const numbers: ReadonlyMap<string, number> = new Map(capabilityNames.map((name, number) => [name, number]));
 
 const setNames = ["bounding", "effective", "inheritable", "permitted", "ambient"] as const;
 

@@ -118,3 +118,7 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
   }
   return { flags, clear, propagation, data, unimplemented: refused };
 }
+
+/** Every option that is understood here and not handed on to a file system. */
+export const mountOptionNames = (): string[] =>
+  [...sets.keys(), ...clears.keys(), ...propagations.keys(), "defaults"].sort();
