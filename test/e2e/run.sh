@@ -2,7 +2,7 @@
 # The end-to-end suites under real containerd, as root.
 #   run.sh [2.1|1.7|all] [TEXT]     TEXT: only scenarios whose name contains it; several with commas (then only the comparison runs)
 # VIGIL_E2E_RUNTIME=io.containerd.runc.v2 compares the stock shim with itself, which proves the harness.
-# VIGIL_E2E_FILES names the test files, by default all of test/e2e.
+# VIGIL_E2E_FILES names the test files, by default all of test/e2e and test/cri.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 [ "$(id -u)" = 0 ] || { echo "run.sh: real containers need root" >&2; exit 1; }

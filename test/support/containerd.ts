@@ -46,19 +46,30 @@ export interface Containerd extends Namespace {
   close(): Promise<void>;
 }
 
-function config(version: Version, base: string): string {
+const noCri =
+  'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"]';
+
+export interface ContainerdOptions {
+  /** Tables of the configuration that switch the kubelet's interface on; without them it is off. */
+  readonly cri?: string;
+  /** For containerd and thereby for its shims; `base` is its directory. */
+  readonly env?: (base: string) => Readonly<Record<string, string>>;
+}
+
+function config(version: Version, base: string, cri: string | undefined): string {
   return [
     `version = ${version === "1.7" ? 2 : 3}`,
     `root = "${base}/root"`,
     `state = "${base}/state"`,
-    'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"]',
+    ...(cri === undefined ? [noCri] : []),
     "[grpc]",
     `  address = "${base}/c.sock"`,
+    ...(cri === undefined ? [] : [cri]),
     "",
   ].join("\n");
 }
 
-export async function startContainerd(version: Version): Promise<Containerd> {
+export async function startContainerd(version: Version, options: ContainerdOptions = {}): Promise<Containerd> {
   prepareBed();
   // Unix socket paths end at 107 bytes, so the directory's name is short.
   const base = await mkdtemp("/tmp/vgc-");
@@ -68,9 +79,9 @@ export async function startContainerd(version: Version): Promise<Containerd> {
   const logPath = join(base, "log");
   const binaries = bed.binaries(version);
   const path = [bed.built, binaries, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"].join(":");
-  const baseEnv: NodeJS.ProcessEnv = { PATH: path, HOME: "/root" };
+  const baseEnv: NodeJS.ProcessEnv = { PATH: path, HOME: "/root", ...options.env?.(base) };
   await mkdir(join(base, "fifo"));
-  await writeFile(join(base, "config.toml"), config(version, base));
+  await writeFile(join(base, "config.toml"), config(version, base, options.cri));
 
   const events = new EventLog();
   let service: Service;

@@ -16,7 +16,12 @@ async function tar(args: readonly string[]): Promise<void> {
 }
 
 /** Writes an image archive (image-spec, image-layout.md) with one layer and returns its path. */
-export async function makeImageArchive(rootfs: string, name: string, dir: string): Promise<string> {
+export async function makeImageArchive(
+  rootfs: string,
+  name: string,
+  dir: string,
+  command: readonly string[] = ["/bin/sh"],
+): Promise<string> {
   const layout = await mkdtemp(join(dir, "image-"));
   await mkdir(join(layout, "blobs/sha256"), { recursive: true });
   const add = async (mediaType: string, content: Buffer): Promise<Descriptor> => {
@@ -35,7 +40,7 @@ export async function makeImageArchive(rootfs: string, name: string, dir: string
     json({
       architecture: process.arch === "x64" ? "amd64" : process.arch,
       os: "linux",
-      config: { Env: ["PATH=/bin:/usr/bin", "FROM_IMAGE=from the image"], Cmd: ["/bin/sh"] },
+      config: { Env: ["PATH=/bin:/usr/bin", "FROM_IMAGE=from the image"], Cmd: command },
       rootfs: { type: "layers", diff_ids: [layer.digest] },
     }),
   );

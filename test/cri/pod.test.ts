@@ -1,0 +1,140 @@
+// Pods as the kubelet makes them, through containerd's own CRI plugin: our shim and the stock one, which must answer the same.
+import { readlinkSync } from "node:fs";
+import { basename } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { bed, chosenVersions, seconds, stockRuntime } from "../support/bed.js";
+import { type CriNode, criNamespace, startNode } from "../support/cri/node.js";
+import { containerState, Pod, sandboxState } from "../support/cri/pod.js";
+import { leftSince, takeSnapshot } from "../support/leftovers.js";
+import { processView } from "../support/process-tree.js";
+
+const limitBytes = 20_000_000;
+const podLimitBytes = 40_000_000;
+const forever = ["/bin/sleep", "100000"] as const;
+/** The plugin takes the event of the kill and the exit on two ways. */
+const patience = { timeout: seconds(20) };
+const eat = ["/bin/tail", "/dev/zero"] as const;
+
+describe.each(chosenVersions())("containerd %s", (version) => {
+  let node: CriNode;
+  beforeAll(async () => {
+    node = await startNode(version);
+  });
+  afterAll(async () => {
+    await node.close();
+  });
+
+  /** Whose things may be left: the plugin's namespace, this containerd's directory, this run's cgroups. */
+  const owners = () => {
+    const { base, namespace } = node.containerd;
+    return [criNamespace, basename(base), namespace].map((name) => ({ namespace: name, base }));
+  };
+  let before: (readonly string[])[];
+  beforeEach(async () => {
+    before = await Promise.all(owners().map(takeSnapshot));
+  });
+  afterEach(async () => {
+    const left = await Promise.all(owners().map((owner, at) => leftSince(before[at] ?? [], owner)));
+    expect(left.flat()).toEqual([]);
+  });
+
+  const namespaceOf = (pid: number, kind: string) => readlinkSync(`/proc/${pid}/ns/${kind}`);
+
+  describe.each(["vigil", "runc"] as const)("handler %s", (handler) => {
+    test("a container's whole life", async () => {
+      const pod = await Pod.run(node, `life-${handler}`, { handler });
+      expect(await pod.state()).toBe(sandboxState.ready);
+      const container = await pod.create("c", [
+        "/bin/sh",
+        "-c",
+        "trap 'exit 3' TERM; echo ready; while :; do sleep 1; done",
+      ]);
+      expect(await container.status()).toMatchObject({ state: containerState.created });
+      await container.start();
+      expect(await container.status()).toMatchObject({ state: containerState.running });
+      expect(await container.execSync(["/bin/sh", "-c", "echo out; echo err >&2; exit 7"])).toEqual({
+        stdout: "out\n",
+        stderr: "err\n",
+        exitCode: 7,
+      });
+      const { stats } = await node.call<{ stats: { memory: { usageBytes: { value: bigint } } } }>("ContainerStats", {
+        containerId: container.id,
+      });
+      expect(stats.memory.usageBytes.value).toBeGreaterThan(0n);
+      await container.stop(20);
+      expect(await container.status()).toMatchObject({ state: containerState.exited, exitCode: 3, reason: "Error" });
+      await container.remove();
+      await pod.end();
+    });
+
+    test("its end by itself", async () => {
+      const pod = await Pod.run(node, `end-${handler}`, { handler });
+      const container = await pod.start("c", ["/bin/true"]);
+      expect(await container.exited()).toMatchObject({ exitCode: 0, reason: "Completed" });
+      await pod.end();
+    });
+
+    test("a program that is not there", async () => {
+      const pod = await Pod.run(node, `missing-${handler}`, { handler });
+      const container = await pod.create("c", ["/no/such/program"]);
+      await expect(container.start()).rejects.toThrow(/no such file or directory/);
+      expect(await container.status()).toMatchObject({
+        state: containerState.exited,
+        exitCode: 128,
+        reason: "StartError",
+      });
+      await pod.end();
+    });
+
+    test("the pod's containers share what they are to share, and a shim", async () => {
+      const pod = await Pod.run(node, `share-${handler}`, { handler, sharedPids: true });
+      const pause = await pod.pid();
+      const one = await pod.start("one", forever);
+      const two = await pod.start("two", forever);
+      const pids = await Promise.all([one.pid(), two.pid()]);
+      for (const pid of pids) {
+        for (const kind of ["pid", "net", "ipc"]) expect(namespaceOf(pid, kind)).toBe(namespaceOf(pause, kind));
+        expect(namespaceOf(pid, "mnt")).not.toBe(namespaceOf(pause, "mnt"));
+        expect(processView(pid)?.parent).toBe(processView(pause)?.parent);
+      }
+      const seen = await one.execSync(["/bin/ps", "-o", "args"]);
+      expect(seen.stdout.split("\n").filter((line) => line.includes("sleep 100000"))).toHaveLength(3);
+      await one.stop(0);
+      expect(await one.status()).toMatchObject({ exitCode: 137 });
+      expect(await two.status()).toMatchObject({ state: containerState.running });
+      await pod.end();
+    });
+
+    test("the first process out of memory", async () => {
+      const pod = await Pod.run(node, `init-${handler}`, { handler });
+      const container = await pod.start("c", eat, { memoryLimit: limitBytes });
+      await container.exited();
+      await expect.poll(() => container.status(), patience).toMatchObject({ exitCode: 137, reason: "OOMKilled" });
+      await pod.end();
+    });
+
+    test("a child out of memory", async () => {
+      const pod = await Pod.run(node, `child-${handler}`, { handler });
+      const container = await pod.start("c", ["/bin/sh", "-c", "tail /dev/zero; exit 9"], { memoryLimit: limitBytes });
+      await container.exited();
+      await expect.poll(() => container.status(), patience).toMatchObject({ exitCode: 9, reason: "OOMKilled" });
+      await pod.end();
+    });
+
+    test("the pod out of memory", async () => {
+      const pod = await Pod.run(node, `pod-${handler}`, { handler, memoryLimit: podLimitBytes });
+      const bystander = await pod.start("bystander", forever);
+      const eater = await pod.start("eater", eat);
+      await eater.exited();
+      await expect.poll(() => eater.status(), patience).toMatchObject({ exitCode: 137, reason: "OOMKilled" });
+      await bystander.stop(0);
+      // cgroup v1 notifies every cgroup below the limit, and the stock shim blames them all; ours asks each one's counter.
+      const stock = handler === "runc" || bed.runtime === stockRuntime;
+      const reasons = stock ? ["Error", "OOMKilled"] : ["Error"];
+      const { exitCode, reason } = await bystander.status();
+      expect(exitCode).toBe(137);
+      expect(reasons).toContain(reason);
+      await pod.end();
+    });
+  });
+});
