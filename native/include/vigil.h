@@ -172,6 +172,8 @@ enum vg_host_op {
         VG_OP_MKDIR = 11,          /* str path, u32 mode: parents too; undo removes those made */
         VG_OP_UNLINK = 12,         /* str path: absent is success */
         VG_OP_SIGNAL_PROCESS = 13, /* u32 pid, u64 start time (proc(5), clock ticks), u32 signal: -ESRCH when it has ended */
+        VG_OP_HOOK = 20,           /* str name (for messages), str path, list(str) argv, list(str) environment, u32 timeout_ms (0:
+                                   * none), str directory, str state (its standard input): fails unless it exits with 0 */
 };
 
 enum vg_child_op {
@@ -209,6 +211,9 @@ enum vg_child_op {
                                     * WAIT_START the same payload as VG_OP_FIND checks that it can be found */
         VG_OP_FIND = 58,       /* list(str) argv, list(str) environment: -ENOENT / -EACCES as execve would give */
         VG_OP_BRING_UP_LOOPBACK = 59,
+        VG_OP_RUNTIME_HOOK = 70,   /* as VG_OP_HOOK, but str before, str after: the state's text around the child's pid. Run by the
+                                    * birth's helper, in the core's namespaces, while the child waits; only before WAIT_START */
+        VG_OP_CONTAINER_HOOK = 71, /* the same, run by the child; the pid is the one that it has in its pid namespace */
 };
 
 #endif

@@ -22,6 +22,8 @@
 #include "lib/protobuf.h"
 #include "lib/teardown.h"
 #include "lib/ttrpc_call.h"
+#include "runtime/deadline.h"
+#include "runtime/message.h"
 #include "runtime/runtime.h"
 #include "vigil.h"
 
@@ -31,6 +33,7 @@
 #define CORE_ANSWER_NS 1500000000u
 #define CGROUP_REMOVE_MS 1500
 #define CORE_LEAVES_MS 1200
+#define HOOKS_MS 2000
 #define WORD_NS 400000000u
 
 static uint64_t now(clockid_t clock) {
@@ -102,33 +105,65 @@ static void compose_teardown(const struct vg_teardown *t, struct vg_writer *w) {
 }
 
 /* In a process of its own: a mount that hangs costs the time-out, not the answer. */
-static int run_teardown(const struct vg_teardown *t) {
-        _cleanup_writer_ struct vg_writer ops = {0};
-        compose_teardown(t, &ops);
-        if (ops.error)
-                return ops.error;
+static int run_ops(const struct vg_writer *ops, int timeout_ms, struct vg_failure *failure) {
+        if (ops->error)
+                return ops->error;
         int channel[2];
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
                 return -errno;
         pid_t pid = fork();
         if (pid == 0) {
                 close(channel[0]);
-                vg_script_run((struct vg_bytes){ops.data, ops.size}, false, channel[1]);
+                vg_script_run((struct vg_bytes){ops->data, ops->size}, false, channel[1]);
         }
         int r = pid < 0 ? -errno : 0;
         close(channel[1]);
         _cleanup_close_ int ours = channel[0];
         struct pollfd p = {.fd = ours, .events = POLLIN};
         int n = 0;
-        while (r == 0 && (n = poll(&p, 1, TEARDOWN_MS)) < 0 && errno == EINTR)
+        while (r == 0 && (n = poll(&p, 1, timeout_ms)) < 0 && errno == EINTR)
                 ;
         if (r == 0 && n == 0) {
                 kill(pid, SIGKILL);
                 return -ETIMEDOUT;
         }
-        if (r == 0)
+        char tag;
+        if (r == 0 && vg_message_receive(ours, &tag, failure) == 0 && tag == 'e')
+                r = failure->status;
+        if (pid > 0)
                 waitpid(pid, NULL, 0);
         return r;
+}
+
+static int run_teardown(const struct vg_teardown *t) {
+        _cleanup_writer_ struct vg_writer ops = {0};
+        struct vg_failure failure = {0};
+        compose_teardown(t, &ops);
+        return run_ops(&ops, TEARDOWN_MS, &failure);
+}
+
+static void put_hex(struct vg_writer *w, const char *hex) {
+        for (unsigned byte; sscanf(hex, "%2x", &byte) == 1; hex += 2)
+                vg_put_u8(w, (uint8_t)byte);
+}
+
+/* The poststop hooks, which the daemon of a dead core cannot run: all of them, whatever becomes of each. */
+static void run_hooks(const struct vg_teardown *t) {
+        uint64_t deadline = vg_deadline(HOOKS_MS);
+        for (const char **hook = t->hooks; hook && *hook; hook++) {
+                _cleanup_writer_ struct vg_writer ops = {0};
+                struct vg_failure failure = {0};
+                vg_put_u16(&ops, VG_OP_HOOK);
+                vg_put_u16(&ops, 0);
+                size_t slot = vg_put_slot(&ops);
+                put_hex(&ops, *hook);
+                end_op(&ops, slot);
+                int r = run_ops(&ops, vg_time_left_ms(deadline), &failure);
+                if (r < 0 && failure.status < 0)
+                        fprintf(stderr, "vigil: %s\n", failure.message);
+                else
+                        warn("a poststop hook", r);
+        }
 }
 
 /* A daemon whose core has died waits for the answer to the event on its way and leaves the number of the last one taken beside the
@@ -170,8 +205,8 @@ static void add_uncounted_kills(const struct vg_teardown *t, struct vg_owed *owe
 }
 
 /* Lets a core that still lives forget the container and, as the last of its group, end. -EHOSTDOWN: it has no daemon and can have
- * none. */
-static int ask_core(const char *socket, const char *id) {
+ * none. `ret_deleted`: a daemon has answered the Delete. */
+static int ask_core(const char *socket, const char *id, bool *ret_deleted) {
         static const char *const methods[] = {"Delete", "Shutdown"};
         uint64_t deadline = now(CLOCK_MONOTONIC) + CORE_ANSWER_NS;
         _cleanup_close_ int fd = -1;
@@ -184,6 +219,8 @@ static int ask_core(const char *socket, const char *id) {
                                   (struct vg_bytes){request.data, request.size}, deadline, &code);
                 if (code == 14) /* UNAVAILABLE */
                         r = -EHOSTDOWN;
+                if (r == 0)
+                        *ret_deleted = true;
         }
         return r;
 }
@@ -273,7 +310,7 @@ int vg_delete(const struct vg_args *args, const struct vg_settings *s) {
                 warn(path, read);
         if (created)
                 end_container(args, &teardown, &core, alive, &owed);
-        vg_teardown_done(&teardown);
+        bool deleted = false; /* by a daemon, which has run the hooks */
         warn("cannot remove the container's registration", vg_registration_remove(s->run_dir, args->name_space, args->id));
 
         unsigned others = 0;
@@ -281,7 +318,7 @@ int vg_delete(const struct vg_args *args, const struct vg_settings *s) {
         if (alive && (created || others == 0)) {
                 /* A core that ends takes the lock itself. */
                 vg_closep(&lock);
-                int asked = ask_core(registration.socket, args->id);
+                int asked = ask_core(registration.socket, args->id, &deleted);
                 bool leaving = asked == 0 || asked == -ENOENT || asked == -ECONNREFUSED || asked == -EPIPE;
                 if (others == 0)
                         end_process(core.pid, core.start, CORE_LEAVES_MS, !leaving);
@@ -297,6 +334,11 @@ int vg_delete(const struct vg_args *args, const struct vg_settings *s) {
         }
         if (!alive && others == 0 && r >= 0)
                 remove_core_files(s, args, registration.group, registration.socket, &core);
+        /* They may take their time: the group waits for nobody. */
+        vg_closep(&lock);
+        if (created && !deleted)
+                run_hooks(&teardown);
+        vg_teardown_done(&teardown);
         int result = answer(&owed);
         vg_owed_done(&owed);
         return result;

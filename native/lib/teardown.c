@@ -73,6 +73,9 @@ static int parse_line(struct vg_teardown *t, char *line) {
                 return append(&t->mounts, rest);
         if (strcmp(line, "unlink") == 0)
                 return append(&t->unlinks, rest);
+        if (strcmp(line, "hook") == 0)
+                return strlen(rest) % 2 == 0 && strspn(rest, "0123456789abcdef") == strlen(rest) ? append(&t->hooks, rest)
+                                                                                                 : -EBADMSG;
         if (strcmp(line, "counted-fact") == 0)
                 return parse_number(rest, &t->counted_fact);
         if (strcmp(line, "journal") == 0) {
@@ -121,6 +124,7 @@ void vg_teardown_done(struct vg_teardown *t) {
         free(t->cgroups);
         free(t->mounts);
         free(t->unlinks);
+        free(t->hooks);
         free(t->text);
         *t = (struct vg_teardown){0};
 }

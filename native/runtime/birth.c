@@ -11,6 +11,7 @@
 
 #include "io/open.h"
 #include "lib/cleanup.h"
+#include "runtime/hook.h"
 #include "runtime/host.h"
 #include "runtime/hygiene.h"
 #include "runtime/message.h"
@@ -70,8 +71,8 @@ static int await_watch(struct helper *h, struct vg_failure *failure) {
         return status < 0 ? vg_fail(failure, status, "talk to the core") : 0;
 }
 
-/* Until the child has become what it should, has failed, or has died. 0: nothing to undo. */
-static int attend(struct helper *h, const struct vg_spawned *spawned, struct vg_failure *failure) {
+/* The child's next word. */
+static int listen_to(struct helper *h, const struct vg_spawned *spawned, char *ret_tag, struct vg_failure *failure) {
         struct pollfd waits[] = {
                 {.fd = spawned->talk, .events = POLLIN},
                 {.fd = h->channel, .events = POLLRDHUP}, /* the core has given this birth up, or is dead */
@@ -83,12 +84,30 @@ static int attend(struct helper *h, const struct vg_spawned *spawned, struct vg_
                 vg_spawned_kill(spawned);
                 return vg_fail(failure, -ECONNRESET, "talk to the core");
         }
+        if (vg_message_receive(spawned->talk, ret_tag, failure) == 0)
+                return 0;
+        vg_spawned_wait(spawned, true, REAPED_TIMEOUT_MS);
+        return vg_fail_words(failure, -ECHILD, "container init died during set-up");
+}
+
+/* Until the child has become what it should, has failed, or has died. 0: nothing to undo. */
+static int attend(struct helper *h, const struct vg_spawned *spawned, uint32_t first_op, struct vg_failure *failure) {
+        const struct vg_bytes ops = h->birth->ops;
+        struct vg_runtime_hooks hooks = {.at = vg_reader_of(ops.data, ops.size), .next_op = first_op};
         char tag = 0;
-        int status = vg_message_receive(spawned->talk, &tag, failure);
-        if (status < 0) {
-                vg_spawned_wait(spawned, true, REAPED_TIMEOUT_MS);
-                return vg_fail_words(failure, -ECHILD, "container init died during set-up");
+        int status = listen_to(h, spawned, &tag, failure);
+        while (status == 0 && tag == 'h') {
+                status = vg_runtime_hooks_next(&hooks, spawned->pid, h->channel, failure);
+                if (status < 0) {
+                        vg_spawned_kill(spawned);
+                        return status;
+                }
+                /* A child that has died meanwhile is heard of next. */
+                (void)vg_message_send_tag(spawned->talk, 'h');
+                status = listen_to(h, spawned, &tag, failure);
         }
+        if (status < 0)
+                return status;
         if (tag == 'e') {
                 vg_spawned_kill(spawned);
                 return failure->status;
@@ -125,7 +144,7 @@ static int make_child(struct helper *h, uint32_t first_op, struct vg_failure *fa
         /* Only the container may hold its ends of the pipes. */
         for (int i = 0; i < 3; i++)
                 vg_closep(&h->streams.container[i]);
-        return attend(h, &spawned, failure);
+        return attend(h, &spawned, first_op, failure);
 }
 
 static int give_birth(struct helper *h, struct vg_failure *failure) {

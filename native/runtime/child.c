@@ -46,6 +46,8 @@ static int (*handler_of(uint16_t code))(struct vg_child *, const struct vg_op_ar
                 {VG_OP_EXEC, vg_child_exec},
                 {VG_OP_FIND, vg_child_find},
                 {VG_OP_BRING_UP_LOOPBACK, vg_child_loopback},
+                {VG_OP_RUNTIME_HOOK, vg_child_runtime_hook},
+                {VG_OP_CONTAINER_HOOK, vg_child_container_hook},
         };
         for (size_t i = 0; i < VG_COUNT(table); i++)
                 if (table[i].code == code)

@@ -64,5 +64,7 @@ VG_CHILD_OP(vg_child_cwd); /* exec.c */
 VG_CHILD_OP(vg_child_wait_start);
 VG_CHILD_OP(vg_child_find);
 VG_CHILD_OP(vg_child_exec);
+VG_CHILD_OP(vg_child_runtime_hook); /* hook_ops.c */
+VG_CHILD_OP(vg_child_container_hook);
 
 #endif

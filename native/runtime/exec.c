@@ -23,13 +23,6 @@
 /* What execvp of other runtimes takes when the environment has no PATH (crun; glibc's own default lacks the sbin ones). */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-/* runc's words are Go's: error texts in lower case. Users look for "executable file not found in $PATH". */
-static void reason(char into[128], int status) {
-        snprintf(into, 128, "%s", strerror(-status));
-        if (into[0] >= 'A' && into[0] <= 'Z')
-                into[0] = (char)(into[0] - 'A' + 'a');
-}
-
 int vg_child_cwd(struct vg_child *c, const struct vg_op_args *a, struct vg_failure *f) {
         const char *path = a->at[0].string;
         int status;
@@ -131,18 +124,18 @@ static int search(const char *name, const char *directories, char **ret_path) {
 
 static int find(char *const *argv, char *const *environment, char **ret_path, struct vg_failure *f) {
         const char *name = argv[0];
-        char words[128];
+        char words[VG_REASON_SIZE];
         if (!name || !name[0])
                 return vg_fail_words(f, -EINVAL, "exec: there is no program to run");
         if (!strchr(name, '/')) {
                 int status = search(name, path_of(environment), ret_path);
-                reason(words, status);
+                vg_reason(words, status);
                 if (status == -ENOENT)
                         return vg_fail_words(f, status, "exec: \"%s\": executable file not found in $PATH", name);
                 return status < 0 ? vg_fail_words(f, status, "exec: \"%s\": %s", name, words) : 0;
         }
         int status = check_executable(name);
-        reason(words, status);
+        vg_reason(words, status);
         if (status == -ENOENT || status == -ENOTDIR || status == -ELOOP)
                 return vg_fail_words(f, status, "exec: \"%s\": stat %s: %s", name, name, words);
         if (status < 0)
@@ -179,8 +172,8 @@ int vg_child_exec(struct vg_child *c, const struct vg_op_args *a, struct vg_fail
         if (status < 0)
                 return vg_fail(f, status, "report the exec of %s", path);
         execve(path, a->at[0].strings, environment);
-        char words[128];
+        char words[VG_REASON_SIZE];
         status = -errno;
-        reason(words, status);
+        vg_reason(words, status);
         return vg_fail_words(f, status, "exec %s: %s", path, words);
 }

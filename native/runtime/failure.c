@@ -35,3 +35,9 @@ int vg_fail_words(struct vg_failure *failure, int status, const char *format, ..
         va_end(words);
         return status;
 }
+
+void vg_reason(char into[VG_REASON_SIZE], int status) {
+        snprintf(into, VG_REASON_SIZE, "%s", strerror(-status));
+        if (into[0] >= 'A' && into[0] <= 'Z')
+                into[0] = (char)(into[0] - 'A' + 'a');
+}

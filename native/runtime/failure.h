@@ -17,4 +17,8 @@ int vg_fail(struct vg_failure *failure, int status, const char *format, ...) __a
 /* The same when the words say all: the error's text is left away. */
 int vg_fail_words(struct vg_failure *failure, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+#define VG_REASON_SIZE 128
+/* The error's text as Go has it, whose words runc's are: beginning in lower case. */
+void vg_reason(char into[VG_REASON_SIZE], int status);
+
 #endif

@@ -20,6 +20,7 @@ static const struct vg_op_shape host_shapes[] = {
         {VG_OP_MKDIR, "s4", "make directory"},
         {VG_OP_UNLINK, "s", "unlink"},
         {VG_OP_SIGNAL_PROCESS, "484", "signal process"},
+        {VG_OP_HOOK, "ssSS4ss", "run hook"},
 };
 
 static const struct vg_op_shape child_shapes[] = {
@@ -51,6 +52,8 @@ static const struct vg_op_shape child_shapes[] = {
         {VG_OP_EXEC, "SS", "exec"},
         {VG_OP_FIND, "SS", "find executable"},
         {VG_OP_BRING_UP_LOOPBACK, "", "bring up loopback"},
+        {VG_OP_RUNTIME_HOOK, "ssSS4sss", "run hook"},
+        {VG_OP_CONTAINER_HOOK, "ssSS4sss", "run hook"},
 };
 
 static const struct vg_op_shape *find_shape(const struct vg_op_shape *shapes, size_t count, uint16_t code) {

@@ -18,7 +18,7 @@
 #define REAPED_LOOK_MS 5 /* before Linux 6.9 the reaping of a process raises nothing on its pidfd */
 
 /* A pid namespace is entered by the children of who joins it. */
-static int join_pid_namespace(const struct vg_child *child, struct vg_failure *failure) {
+static int join_pid_namespace(const struct vg_child *child, bool *ret_joined, struct vg_failure *failure) {
         const struct vg_birth *birth = child->birth;
         for (uint32_t i = 0; i < birth->n_joins; i++) {
                 if (!(birth->joins[i].flag & CLONE_NEWPID))
@@ -26,10 +26,17 @@ static int join_pid_namespace(const struct vg_child *child, struct vg_failure *f
                 _cleanup_close_ int fd = open(birth->joins[i].path, O_RDONLY | O_CLOEXEC);
                 if (fd < 0 || setns(fd, CLONE_NEWPID) < 0)
                         return vg_fail(failure, -errno, "join pid namespace %s", birth->joins[i].path);
+                *ret_joined = true;
         }
         if ((birth->init_namespaces & CLONE_NEWPID) && setns(child->init_pidfd, CLONE_NEWPID) < 0)
                 return vg_fail(failure, -errno, "enter the container's pid namespace");
         return 0;
+}
+
+/* What the helper makes after the child, its hooks, belongs into its own pid namespace again. */
+static int leave_pid_namespace(const struct vg_child *child, struct vg_failure *failure) {
+        _cleanup_close_ int fd = openat(child->proc, "self/ns/pid", O_RDONLY | O_CLOEXEC);
+        return fd < 0 || setns(fd, CLONE_NEWPID) < 0 ? vg_fail(failure, -errno, "return to the pid namespace of the helper") : 0;
 }
 
 static uint64_t clone_namespaces(const struct vg_birth *birth) {
@@ -63,7 +70,8 @@ static int clone_child(const struct vg_birth *birth, int cgroup, int *ret_pidfd)
 
 int vg_spawn(struct vg_child *child, struct vg_spawned *ret_spawned, struct vg_failure *failure) {
         const struct vg_birth *birth = child->birth;
-        int ends[2], status = join_pid_namespace(child, failure);
+        bool joined = false;
+        int ends[2], status = join_pid_namespace(child, &joined, failure);
         if (status < 0)
                 return status;
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
@@ -94,6 +102,8 @@ int vg_spawn(struct vg_child *child, struct vg_spawned *ret_spawned, struct vg_f
         struct vg_spawned spawned = {pid, pidfd, TAKE_FD(mine)};
         for (char **directory = birth->cgroup_directories; *directory && status == 0 && !inside; directory++)
                 status = write_pid(*directory, pid, failure);
+        if (status == 0 && joined)
+                status = leave_pid_namespace(child, failure);
         if (status < 0) {
                 vg_spawned_kill(&spawned);
                 close(spawned.pidfd);

@@ -165,8 +165,8 @@ static void test_teardown(void) {
         int fd = mkstemp(path);
         static const char text[] =
                 "vigil-teardown 1\npid 12 345\ncgroup 1 /sys/fs/cgroup/memory/a b\ncgroup 1 /sys/fs/cgroup/cpu/a\n"
-                "memory 1 /sys/fs/cgroup/memory/a b/memory.oom_control oom_kill 3\nmount /b/rootfs\nunlink /b/x\njournal "
-                "/j\ncounted-fact 7\n";
+                "memory 1 /sys/fs/cgroup/memory/a b/memory.oom_control oom_kill 3\nmount /b/rootfs\nunlink /b/x\nhook 00ff7a\n"
+                "journal /j\ncounted-fact 7\n";
         CHECK(fd >= 0 && write(fd, text, sizeof text - 1) == (ssize_t)sizeof text - 1);
         struct vg_teardown t;
         CHECK(vg_teardown_read(path, &t) == 0);
@@ -174,6 +174,7 @@ static void test_teardown(void) {
               !t.cgroups[2]);
         CHECK(t.memory_version == 1 && strcmp(t.memory_file, "/sys/fs/cgroup/memory/a b/memory.oom_control") == 0);
         CHECK(strcmp(t.memory_key, "oom_kill") == 0 && t.memory_count == 3 && strcmp(t.mounts[0], "/b/rootfs") == 0);
+        CHECK(strcmp(t.hooks[0], "00ff7a") == 0 && !t.hooks[1]);
         CHECK(strcmp(t.unlinks[0], "/b/x") == 0 && strcmp(t.journal, "/j") == 0 && t.counted_fact == 7);
         vg_teardown_done(&t);
         static const char *const bad[] = {"",
@@ -183,6 +184,8 @@ static void test_teardown(void) {
                                           "vigil-teardown 1\npid 1\n",
                                           "vigil-teardown 1\nmemory 1\n",
                                           "vigil-teardown 1\nmemory 3 /f k 1\n",
+                                          "vigil-teardown 1\nhook 0\n",
+                                          "vigil-teardown 1\nhook 0g\n",
                                           "vigil-teardown 1\nmount\n"};
         for (size_t i = 0; i < VG_COUNT(bad); i++) {
                 CHECK(ftruncate(fd, 0) == 0 && pwrite(fd, bad[i], strlen(bad[i]), 0) == (ssize_t)strlen(bad[i]));

@@ -28,6 +28,7 @@ export const opCodes = {
   mkdir: 11,
   unlink: 12,
   signalProcess: 13,
+  hook: 20,
   unshareCgroup: 32,
   hostname: 33,
   domainname: 34,
@@ -56,6 +57,8 @@ export const opCodes = {
   exec: 57,
   find: 58,
   bringUpLoopback: 59,
+  runtimeHook: 70,
+  containerHook: 71,
 } as const;
 
 export type OpName = keyof typeof opCodes;
@@ -130,6 +133,22 @@ export const unlink = (path: string): Op => op("unlink", (p) => p.str(path));
 /** `startTime` in clock ticks since boot, as proc(5) has it. */
 export const signalProcess = (pid: number, startTime: bigint, signal: number): Op =>
   op("signalProcess", (p) => p.u32(pid).u64(startTime).u32(signal));
+export interface HookProgram {
+  /** For messages: "poststop hook #0". */
+  readonly name: string;
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  /** 0: none. */
+  readonly timeoutMs: number;
+  /** To run in; "": where whoever runs it is. */
+  readonly directory: string;
+}
+
+const hookProgram = (p: Writer, h: HookProgram): Writer =>
+  p.str(h.name).str(h.path).strs(h.argv).strs(h.env).u32(h.timeoutMs).str(h.directory);
+
+export const hook = (program: HookProgram, state: string): Op => op("hook", (p) => hookProgram(p, program).str(state));
 
 // Child ops: run by the process to be, in order.
 
@@ -255,3 +274,10 @@ export const exec = (argv: readonly string[], env: readonly string[]): Op => op(
 export const find = (argv: readonly string[], env: readonly string[]): Op => op("find", (p) => p.strs(argv).strs(env));
 
 export const bringUpLoopback = (): Op => op("bringUpLoopback");
+
+/** The state's text is given in two halves: the pid goes between them. */
+export const runtimeHook = (program: HookProgram, before: string, behind: string): Op =>
+  op("runtimeHook", (p) => hookProgram(p, program).str(before).str(behind));
+
+export const containerHook = (program: HookProgram, before: string, behind: string): Op =>
+  op("containerHook", (p) => hookProgram(p, program).str(before).str(behind));

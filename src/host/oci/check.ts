@@ -38,6 +38,11 @@ export const text: Check<string> = (value, path) => {
 export const flag: Check<boolean> = (value, path) =>
   typeof value === "boolean" ? value : typeMismatch(path, "boolean", value);
 
+export const absolutePath: Check<string> = (value, path) => {
+  const named = text(value, path);
+  return named.startsWith("/") ? named : refuse(path, `${JSON.stringify(named)} is not an absolute path`);
+};
+
 function typeMismatch(path: string, what: string, value: unknown): never {
   return refuse(path, `expected ${what}, got ${nameOf(value)}`);
 }

@@ -1,4 +1,5 @@
 import {
+  absolutePath,
   type Check,
   flag,
   integer,
@@ -14,11 +15,6 @@ import {
 } from "./check.js";
 
 const maximumTerminalSide = 65_535;
-
-const absolute: Check<string> = (value, path) => {
-  const directory = text(value, path);
-  return directory.startsWith("/") ? directory : refuse(path, `${JSON.stringify(directory)} is not an absolute path`);
-};
 
 const argv: Check<readonly string[]> = (value, path) => {
   const args = list(text)(value, path);
@@ -47,7 +43,7 @@ export const checkProcess = object({
   ),
   args: argv,
   env: otherwise(list(assignment), []),
-  cwd: absolute,
+  cwd: absolutePath,
   capabilities: maybe(
     object({
       bounding: capabilityNames,

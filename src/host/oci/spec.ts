@@ -1,4 +1,5 @@
 import { flag, int64, list, map, maybe, object, oneOf, otherwise, present, text, uint32, uint64 } from "./check.js";
+import { checkHooks } from "./hooks.js";
 import { checkProcess } from "./process.js";
 import { checkResources } from "./resources.js";
 
@@ -73,17 +74,8 @@ export const checkSpec = object({
   hostname: otherwise(text, ""),
   domainname: otherwise(text, ""),
   mounts: otherwise(list(checkMount), []),
-  hooks: maybe(
-    object({
-      prestart: present,
-      createRuntime: present,
-      createContainer: present,
-      startContainer: present,
-      poststart: present,
-      poststop: present,
-    }),
-  ),
-  annotations: otherwise(map(text), new Map()),
+  hooks: maybe(checkHooks),
+  annotations: otherwise(map(otherwise(text, "")), new Map()),
   linux,
 });
 

@@ -1,6 +1,8 @@
 import { VigilError } from "../../base/errors.js";
-import type { ContainerRef, RuntimeHandle } from "../../task/ports.js";
+import type { ContainerRef, Json, RuntimeHandle } from "../../task/ports.js";
 import { decodePlacement, encodePlaces, type Placement } from "../cgroup/placement.js";
+import { maybe } from "../oci/check.js";
+import { checkLaterHooks, type HookSpec, type LaterHooks } from "../oci/hooks.js";
 
 /** What the native runtime remembers of a container. */
 export interface NativeHandle {
@@ -15,12 +17,14 @@ export interface NativeHandle {
   /** Owner of the pipes of its processes, execs included. */
   readonly ioUid: number;
   readonly ioGid: number;
+  /** Hooks that come after the creation; undefined: none. */
+  readonly later: LaterHooks | undefined;
 }
 
 const runtime = "native";
 
 export function encodeHandle(handle: NativeHandle): RuntimeHandle {
-  const { placement, namespaces, pid, mountPoint, keyring, ioUid, ioGid } = handle;
+  const { placement, namespaces, pid, mountPoint, keyring, ioUid, ioGid, later } = handle;
   return {
     runtime,
     cgroups: placement.mode,
@@ -32,7 +36,13 @@ export function encodeHandle(handle: NativeHandle): RuntimeHandle {
     keyring,
     ioUid,
     ioGid,
+    ...(later ? { later: laterToJson(later) } : {}),
   };
+}
+
+function laterToJson({ ociVersion, annotations, poststart, poststop }: LaterHooks): Json {
+  const toJson = ({ path, args, env, timeout }: HookSpec): Json => ({ path, args, env, timeout: timeout ?? null });
+  return { ociVersion, annotations, poststart: poststart.map(toJson), poststop: poststop.map(toJson) };
 }
 
 const modes = ["v1", "hybrid", "v2"] as const;
@@ -60,6 +70,7 @@ export function decodeHandle({ id, handle }: ContainerRef): NativeHandle {
     keyring: text("keyring"),
     ioUid: number("ioUid"),
     ioGid: number("ioGid"),
+    later: maybe(checkLaterHooks)(handle.later, `container ${id}: state: later`),
   };
 }
 

@@ -16,6 +16,7 @@ import { hasErrno, type RuntimeStep, runtimeFailure } from "./failure.js";
 import { decodeHandle, encodeHandle } from "./handle.js";
 import { type ContainerPlan, planContainer } from "./plan.js";
 import { type ExecPlan, planExec } from "./plan-exec.js";
+import { runPoststart, runPoststop } from "./run-hooks.js";
 import { compileSeccomp, type SeccompFilter } from "./seccomp.js";
 
 export interface NativeRuntimeContext {
@@ -70,14 +71,35 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
   return {
     async create(key, request) {
       const plan = await attempt("create", [], () => planCreate(request));
-      const pid = await attempt("create", plan.ops, () => core.birth(`${key}/birth`, plan.birth));
-      const { placement, mountPoint, keyring, namespaces } = plan;
+      const { placement, mountPoint, keyring, namespaces, later } = plan;
+      const pid = await attempt("create", plan.ops, () => core.birth(`${key}/birth`, plan.birth)).catch(
+        async (failure) => {
+          // What the creation hooks have made, these take away (OCI runtime.md, "Lifecycle", steps 12 and 13).
+          await runPoststop(core, key, request, later, log);
+          throw failure;
+        },
+      );
       const { ioUid, ioGid } = request.options;
-      const handle = encodeHandle({ placement, namespaces: namespaces.all, pid, mountPoint, keyring, ioUid, ioGid });
+      const all = namespaces.all;
+      const handle = encodeHandle({ placement, namespaces: all, pid, mountPoint, keyring, ioUid, ioGid, later });
       return { pid, handle, privatePids: namespaces.isNew("pid") };
     },
 
-    start: (key, { id }) => attempt("start", [], () => core.start(`${key}/start`, id)),
+    async start(key, container) {
+      const { id, bundle } = container;
+      const { pid, later, placement } = decodeHandle(container);
+      await attempt("start", [], () => core.start(`${key}/start`, id));
+      try {
+        await attempt("start", [], () => runPoststart(core, key, { id, bundle, pid }, later));
+      } catch (failure) {
+        // It ends the container, as with runc.
+        await core.signal(`${key}/poststart-kill`, id, "", SIGKILL).catch((err: unknown) => {
+          if (!hasErrno(err, "ESRCH")) log.error("container not killed after a failed hook", { id, err });
+        });
+        await thawForDeath(key, placement);
+        throw failure;
+      }
+    },
 
     async exec(key, container, spec) {
       const plan = await attempt("exec", [], () => planExecOf(container, spec));
@@ -131,13 +153,15 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
     stats: async (container) => readStats(decodeHandle(container).placement),
 
     async remove(key, container) {
-      const { placement, mountPoint } = decodeHandle(container);
+      const { placement, mountPoint, later } = decodeHandle(container);
       const directories = placement.places.map(({ directory }) => directory);
       await script("delete", `${key}/remove`, [
         cgroupKill(directories),
         ...directories.map((directory) => cgroupRemove(directory, removeTimeoutMs)),
         ...(mountPoint === "" ? [] : [umountTree(mountPoint)]),
       ]);
+      // Before the core forgets: as long as it knows the container, `delete` runs them in case of its death.
+      await runPoststop(core, key, container, later, log);
       await attempt("delete", [], () => core.forget(`${key}/forget`, container.id, ""));
     },
 

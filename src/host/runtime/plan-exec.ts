@@ -58,7 +58,7 @@ export function planExec(
       keyring: handle.keyring,
       seccomp,
       lastCapability,
-      waits: false,
+      afterStart: undefined,
       warn,
     }),
   ];

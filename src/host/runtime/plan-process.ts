@@ -25,14 +25,14 @@ export interface ProcessSurroundings {
   readonly keyring: string;
   readonly seccomp: SeccompFilter | undefined;
   readonly lastCapability: number;
-  /** An init waits for Start. */
-  readonly waits: boolean;
+  /** An init waits for Start, and then runs these first. An exec does not wait. */
+  readonly afterStart: readonly Op[] | undefined;
   readonly warn: (message: string) => void;
 }
 
 /** The last steps of a process before it is the container's: what it gives up, and its execve. */
 export function planProcess(process: ProcessSpec, surroundings: ProcessSurroundings): Op[] {
-  const { path, keyring, lastCapability, waits, warn } = surroundings;
+  const { path, keyring, lastCapability, afterStart, warn } = surroundings;
   const { sets, ignored } = planCapabilities(process.capabilities, lastCapability);
   if (ignored.length > 0) warn(`${path}.capabilities: unknown here and left out: ${ignored.join(", ")}`);
   const { uid, gid, additionalGids } = process.user;
@@ -54,8 +54,10 @@ export function planProcess(process: ProcessSpec, surroundings: ProcessSurroundi
     cwd(process.cwd),
     capabilities(sets),
     find(process.args, process.env),
-    ...(waits ? [waitStart()] : []),
+    ...(afterStart ? [waitStart()] : []),
     ...late,
+    // They are programs of the container, so its filter is theirs.
+    ...(afterStart ?? []),
     exec(process.args, process.env),
   ];
 }

@@ -24,8 +24,10 @@ import {
 } from "../core/ops.js";
 import { planStreams } from "../io/streams.js";
 import { refuse } from "../oci/check.js";
+import type { LaterHooks } from "../oci/hooks.js";
 import { checkResources } from "../oci/resources.js";
 import type { Spec } from "../oci/spec.js";
+import { birthHooks, laterHooks, poststopOps } from "./hooks.js";
 import { MS, propagations } from "./mount-options.js";
 import { planDevices } from "./plan-devices.js";
 import { planMounts } from "./plan-mounts.js";
@@ -57,6 +59,7 @@ export interface ContainerPlan {
   /** Empty: the request brought no root file system. */
   readonly mountPoint: string;
   readonly keyring: string;
+  readonly later: LaterHooks | undefined;
 }
 
 const processPath = "config.json: process";
@@ -113,16 +116,19 @@ function childOps(
   const { linux, process } = spec;
   const mounts = planMounts(spec.mounts, { bundle: bundle.path, placement, warn });
   const propagation = propagationOf(linux.rootfsPropagation);
+  const root = rootDirectory(bundle, request.rootfs.length > 0);
+  const hooks = birthHooks(spec.hooks, { ...spec, id: request.id, bundle: request.bundle }, root);
   return [
     ...(namespaces.isNew("cgroup") ? [unshareCgroup()] : []),
     ...(namespaces.isNew("network") ? [bringUpLoopback()] : []),
     // Nothing mounted here may show on the host; the host's later mounts may show here.
     rootPropagation(propagation === 0n ? MS.SLAVE | MS.REC : propagation),
-    rootfs(rootDirectory(bundle, request.rootfs.length > 0)),
+    rootfs(root),
     ...mounts.ops,
     ...(mounts.ownDev ? [] : planDevices(linux.devices)),
     ...terminalOps(process.terminal, process.consoleSize),
     ...mounts.late,
+    ...hooks.beforePivot,
     pivot(request.options.noPivotRoot, propagation),
     ...names(spec, namespaces),
     ...planSysctls(linux.sysctl, namespaces),
@@ -130,7 +136,14 @@ function childOps(
     ...absolutePaths(linux.maskedPaths, "maskedPaths").map(mask),
     // A missing working directory is made while it still can be.
     ...(spec.root.readonly ? [optional(cwd(process.cwd)), readonlyRoot()] : []),
-    ...planProcess(process, { path: processPath, keyring, seccomp, lastCapability, waits: true, warn }),
+    ...planProcess(process, {
+      path: processPath,
+      keyring,
+      seccomp,
+      lastCapability,
+      afterStart: hooks.beforeExec,
+      warn,
+    }),
   ];
 }
 
@@ -150,12 +163,13 @@ export function planContainer(bundle: Bundle, request: CreateSpec, surroundings:
   const target = request.rootfs.length > 0 ? mountPoint(bundle) : "";
   const keyring = request.options.noNewKeyring ? "" : `_ses.${request.id}`;
   const hostOps = [...planRootfs(request.rootfs, target), ...script];
+  const later = laterHooks(spec);
   const ops = childOps(bundle, request, namespaces, placement, keyring, surroundings);
   return {
     birth: {
       container: request.id,
       exec: "",
-      teardown: teardownRecord(placement, target || undefined),
+      teardown: teardownRecord(placement, target || undefined, later ? poststopOps(later, request) : []),
       terminal: request.stdio.terminal,
       ioUid: request.options.ioUid,
       ioGid: request.options.ioGid,
@@ -174,5 +188,6 @@ export function planContainer(bundle: Bundle, request: CreateSpec, surroundings:
     placement,
     mountPoint: target,
     keyring,
+    later,
   };
 }

@@ -35,7 +35,6 @@ export function refuseUnsupportedProcess(process: ProcessSpec, path: string): vo
 }
 
 export function refuseUnsupported(spec: Spec): void {
-  for (const [key, given] of Object.entries(spec.hooks ?? {})) if (given) unimplemented(`config.json: hooks.${key}`);
   const { linux } = spec;
   for (const key of [
     "uidMappings",

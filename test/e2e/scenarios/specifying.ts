@@ -3,6 +3,15 @@ import { runSpec, type Scenario, type Spec } from "../scenario.js";
 
 const shell = (script: string) => ["/bin/sh", "-c", script];
 
+const hook = (script: string, env = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]) => ({
+  path: "/bin/sh",
+  args: ["sh", "-c", script],
+  env,
+});
+
+/** A runtime says of itself by which version of the specification its states are. */
+const version = /"ociVersion":"[^"]*"/g;
+
 const mapped = (spec: Spec) => {
   spec.linux.namespaces.push({ type: "user" });
   const whole = { containerID: 0, hostID: 100000, size: 65536 };
@@ -12,16 +21,78 @@ const mapped = (spec: Spec) => {
 
 export const specifying: readonly Scenario[] = [
   {
-    name: "hooks are refused, not ignored",
-    allowed: [{ field: /./, reason: "this version of vigil has no hooks and says so" }],
+    name: "hooks of every kind",
+    steps: [
+      ...runSpec(
+        ["--rm"],
+        shell("cat /tmp/hook; rm /tmp/hook; echo the program >&2"),
+        (spec, fill) => {
+          const log = fill("$BASE/log");
+          const note = (name: string) => hook(`echo "${name} $(cat)" >>${log}`);
+          spec.annotations = { color: "blue" };
+          spec.hooks = {
+            prestart: [note("prestart")],
+            createRuntime: [note("createRuntime 0"), note("createRuntime 1")],
+            createContainer: [hook(`echo "createContainer $(cat) $(test -d proc && pwd)" >>${log}`)],
+            startContainer: [hook('echo "startContainer $(cat) $(pwd) $FROM" >/tmp/hook', ["PATH=/bin", "FROM=env"])],
+            poststart: [hook(`cat >/dev/null; echo poststart >>${log}`)],
+            poststop: [note("poststop 0"), note("poststop 1")],
+          };
+        },
+        { out: /^startContainer .*"status":"created".* env$/, err: /^the program$/, mask: version },
+      ),
+      {
+        host: ["cat", "$BASE/log"],
+        out: /^prestart .*"color":"blue".*\ncreateRuntime 0 .*"creating"(.*\n)*createContainer (.*\n)*poststop 1 .*"stopped"/,
+        mask: version,
+      },
+    ],
+  },
+  {
+    name: "a hook that fails while the container is made",
+    steps: ["prestart", "createRuntime", "createContainer"].flatMap((name) =>
+      runSpec(
+        ["--rm"],
+        ["/bin/true"],
+        (spec) => {
+          spec.hooks = { [name]: [hook("exit 0"), hook("echo the reason >&2; exit 7")] };
+        },
+        { code: 1, err: /error running .*hook #1: .*exit status 7, stdout: , stderr: the reason/, errors: "kind" },
+      ),
+    ),
+  },
+  {
+    name: "a hook that is not there, and one that takes too long",
     steps: [
       ...runSpec(
         ["--rm"],
         ["/bin/true"],
         (spec) => {
-          spec.hooks = { createRuntime: [{ path: "/bin/true" }] };
+          spec.hooks = { createRuntime: [{ path: "/nosuch/hook" }] };
         },
-        { vigil: { code: 1, err: /hooks\.createRuntime.*not implemented/ } },
+        { code: 1, err: /fork\/exec \/nosuch\/hook: no such file or directory/, errors: "kind" },
+      ),
+      ...runSpec(
+        ["--rm"],
+        ["/bin/true"],
+        (spec) => {
+          spec.hooks = { createRuntime: [{ ...hook("exec sleep 1000"), timeout: 1 }] };
+        },
+        { code: 1, err: /error running .*hook #0: .*hook ran past specified timeout of 1\.0s/, errors: "kind" },
+      ),
+    ],
+  },
+  {
+    name: "a hook of the start that fails",
+    allowed: [{ field: /events/, reason: "what has not been started is not told to have been" }],
+    steps: [
+      ...runSpec(
+        ["--rm"],
+        ["/bin/true"],
+        (spec) => {
+          spec.hooks = { startContainer: [hook("exit 7")] };
+        },
+        { code: 1, err: /error running .*hook #0: .*exit status 7/, errors: "kind" },
       ),
     ],
   },

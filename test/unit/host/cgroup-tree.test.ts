@@ -8,7 +8,7 @@ import type { CgroupHost } from "../../../src/host/cgroup/detect.js";
 import { membersBelow } from "../../../src/host/cgroup/members.js";
 import { type Placement, placementOf } from "../../../src/host/cgroup/placement.js";
 import { planCgroupUpdate } from "../../../src/host/cgroup/update.js";
-import { encodeOps } from "../../../src/host/core/ops.js";
+import { encodeOps, hook } from "../../../src/host/core/ops.js";
 import { checkResources } from "../../../src/host/oci/resources.js";
 import { teardownRecord } from "../../../src/host/runtime/teardown.js";
 import { showOps } from "../../support/decode-ops.js";
@@ -243,17 +243,27 @@ describe("members", () => {
 
 describe("teardown record", () => {
   test("v2", () => {
-    expect(teardownRecord(v2("memory pids"), "/b/rootfs").replaceAll(root, "")).toBe(
+    expect(teardownRecord(v2("memory pids"), "/b/rootfs", []).replaceAll(root, "")).toBe(
       "vigil-teardown 1\ncgroup 2 /ns/c1\nmemory 2 /ns/c1/memory.events oom_kill 0\nmount /b/rootfs\n",
     );
   });
   test("v1 without memory and without mounts", () => {
-    expect(teardownRecord(v1("pids", "cpu,cpuacct"), undefined).replaceAll(root, "")).toBe(
+    expect(teardownRecord(v1("pids", "cpu,cpuacct"), undefined, []).replaceAll(root, "")).toBe(
       "vigil-teardown 1\ncgroup 1 /pids/ns/c1\ncgroup 1 /cpu,cpuacct/ns/c1\n",
     );
   });
+  test("hooks are kept as the core takes them, and only so many as delete reads", () => {
+    const shown = { name: "poststop hook #0", path: "/p", argv: ["/p"], env: [], timeoutMs: 0, directory: "/b" };
+    const op = hook(shown, "state\nof two lines");
+    const record = teardownRecord(v2("pids"), undefined, [op, op]);
+    const line = `hook ${Buffer.from(op.payload).toString("hex")}\n`;
+    expect(record.endsWith(line + line)).toBe(true);
+    expect(() => teardownRecord(v2("pids"), undefined, [hook(shown, "x".repeat(600_000))])).toThrow(
+      expect.objectContaining({ code: "resource_exhausted", message: expect.stringContaining("hooks.poststop") }),
+    );
+  });
   test("a newline would forge a line", () => {
-    expect(() => teardownRecord(v2("pids"), "/b\nunlink /etc/passwd")).toThrow(
+    expect(() => teardownRecord(v2("pids"), "/b\nunlink /etc/passwd", [])).toThrow(
       expect.objectContaining({ code: "invalid_argument" }),
     );
   });

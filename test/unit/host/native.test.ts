@@ -7,6 +7,7 @@ import { silentLog } from "../../../src/base/log.js";
 import type { CgroupHost } from "../../../src/host/cgroup/detect.js";
 import type { Birth } from "../../../src/host/core/birth.js";
 import { type CoreCommands, CoreError } from "../../../src/host/core/commands.js";
+import type { LaterHooks } from "../../../src/host/oci/hooks.js";
 import { encodeHandle } from "../../../src/host/runtime/handle.js";
 import { createNativeRuntime } from "../../../src/host/runtime/native.js";
 import type { ContainerRef, CreateSpec } from "../../../src/task/ports.js";
@@ -85,7 +86,12 @@ function request(change: (config: typeof ctr) => void = () => undefined): Create
 }
 
 /** A container whose cgroup is a directory of plain files. */
-function container(mode: "v1" | "v2", files: Record<string, string> = {}, mountPoint = ""): ContainerRef {
+function container(
+  mode: "v1" | "v2",
+  files: Record<string, string> = {},
+  mountPoint = "",
+  later?: LaterHooks,
+): ContainerRef {
   const directory = join(bundle, "cgroup", "t1");
   mkdirSync(directory, { recursive: true });
   for (const [name, text] of Object.entries({ "cgroup.procs": "7\n", ...files }))
@@ -100,7 +106,8 @@ function container(mode: "v1" | "v2", files: Record<string, string> = {}, mountP
     options: mode === "v1" ? "freezer" : "",
   };
   const placement = { mode, path: "/t1", places: [place] };
-  const handle = encodeHandle({ placement, namespaces: 0x20000n, pid: 7, mountPoint, keyring: "", ioUid: 0, ioGid: 0 });
+  const rest = { keyring: "", ioUid: 0, ioGid: 0, later };
+  const handle = encodeHandle({ placement, namespaces: 0x20000n, pid: 7, mountPoint, ...rest });
   return { id: "t1", bundle, handle };
 }
 
@@ -263,6 +270,81 @@ test("remove kills, removes, unmounts, forgets, in this order", async () => {
   expect(core.told.at(-1)).toEqual({ command: "forget", key: "k/forget", detail: ["t1", ""] });
   await runtime().remove("l", container("v2"));
   expect(scripts().at(-1)).toEqual(["l/remove", ['CGROUP_KILL ["/cgroup/t1"]', 'CGROUP_REMOVE "/cgroup/t1" 10000']]);
+});
+
+describe("hooks", () => {
+  const later: LaterHooks = {
+    ociVersion: "1.2.0",
+    annotations: [["a", "1"]],
+    poststart: [
+      { path: "/up", args: [], env: [], timeout: 2 },
+      { path: "/up2", args: ["up2", "x"], env: ["A=b"], timeout: undefined },
+    ],
+    poststop: [
+      { path: "/down", args: [], env: [], timeout: undefined },
+      { path: "/down2", args: [], env: [], timeout: undefined },
+    ],
+  };
+  const state = (status: string, pid = "") =>
+    JSON.stringify(`{"ociVersion":"1.2.0","id":"t1","status":"${status}"${pid},"bundle":"","annotations":{"a":"1"}}`);
+
+  test("poststart: after the start", async () => {
+    await runtime().start("k", container("v2", {}, "", later));
+    expect(core.told[0]).toMatchObject({ command: "start", key: "k/start" });
+    expect(scripts()).toEqual([
+      ["k/poststart-0", [`HOOK "poststart hook #0" "/up" ["/up"] [] 2000 "" ${state("running", ',"pid":7')}`]],
+      ["k/poststart-1", [`HOOK "poststart hook #1" "/up2" ["up2" "x"] ["A=b"] 0 "" ${state("running", ',"pid":7')}`]],
+    ]);
+  });
+
+  test("poststart: a failure ends the container, and the start", async () => {
+    core.failures.set("k/poststart-0", new CoreError(5, 0, "error running poststart hook #0: exit status 1"));
+    await expect(runtime().start("k", container("v2", {}, "", later))).rejects.toThrow(
+      expect.objectContaining({
+        code: "unknown",
+        message: "OCI runtime start failed: error running poststart hook #0: exit status 1",
+      }),
+    );
+    expect(core.told.map(({ command, key }) => [command, key])).toEqual([
+      ["start", "k/start"],
+      ["script", "k/poststart-0"],
+      ["signal", "k/poststart-kill"],
+    ]);
+    expect(core.told.at(-1)?.detail).toEqual(["t1", "", 9]);
+  });
+
+  test("a start that fails has none", async () => {
+    core.failures.set("k/start", new CoreError(5, 0, "error running startContainer hook #0: exit status 1"));
+    await expect(runtime().start("k", container("v2", {}, "", later))).rejects.toThrow("startContainer hook #0");
+    expect(core.told.map(({ command }) => command)).toEqual(["start"]);
+  });
+
+  test("poststop: all run, before the core forgets; a failure is a warning", async () => {
+    core.failures.set("k/poststop-0", new CoreError(5, 0, "error running poststop hook #0: exit status 1"));
+    await runtime().remove("k", container("v2", {}, "", later));
+    expect(core.told.map(({ key }) => key)).toEqual(["k/remove", "k/poststop-0", "k/poststop-1", "k/forget"]);
+    expect(scripts()[1]).toEqual([
+      "k/poststop-0",
+      [`HOOK "poststop hook #0" "/down" ["/down"] [] 0 "" ${state("stopped")}`],
+    ]);
+  });
+
+  test("poststop: after a creation that failed", async () => {
+    const wanted = request((config) => (config.hooks = { poststop: [{ path: "/down" }] }));
+    core.failures.set("k/birth", new CoreError(5, 0, "error running createRuntime hook #0: exit status 1"));
+    await expect(runtime().create("k", wanted)).rejects.toThrow("createRuntime hook #0");
+    expect(core.told.map(({ key }) => key)).toEqual(["k/birth", "k/poststop-0"]);
+  });
+
+  test("the configuration that counts is the one of the creation", async () => {
+    const { handle } = await runtime().create(
+      "k",
+      request((config) => (config.hooks = { poststop: [{ path: "/down" }] })),
+    );
+    request((config) => (config.hooks = { poststop: [{ path: "/other" }] }));
+    await runtime().remove("l", { id: "t1", bundle, handle });
+    expect(scripts()[1]?.[1]?.[0]).toContain('"/down"');
+  });
 });
 
 test("pids and statistics are read from the container's cgroup", async () => {

@@ -15,6 +15,7 @@ const node = { path: "/dev/x", type: "b", major: 8, minor: 1, mode: 0o640, uid: 
 const hostMount = { type: "t", source: "s", root: "/r", target: "/", flags: 1n, propagation: 1n << 18n, data: "d" };
 const childMount = { type: "t", source: "s", target: "/m", flags: 1n, clear: 2n, propagation: 4n, data: "d" };
 const entry = { name: "cpu,cpuacct", hostDirectory: "/sys/fs/cgroup/cpu,cpuacct/x", options: "cpu,cpuacct" };
+const program = { name: "n", path: "/p", argv: ["p"], env: ["A=b"], timeoutMs: 7, directory: "/d" };
 
 test.each<[ops.Op, unknown[]]>([
   [ops.cgroupMkdir("/r", "/r/a"), ["/r", "/r/a"]],
@@ -57,6 +58,9 @@ test.each<[ops.Op, unknown[]]>([
   [ops.exec(["a", "ü"], []), [["a", "ü"], []]],
   [ops.find(["a"], ["A=b"]), [["a"], ["A=b"]]],
   [ops.bringUpLoopback(), []],
+  [ops.hook(program, "s"), ["n", "/p", ["p"], ["A=b"], 7, "/d", "s"]],
+  [ops.runtimeHook(program, "s", "t"), ["n", "/p", ["p"], ["A=b"], 7, "/d", "s", "t"]],
+  [ops.containerHook(program, "s", "t"), ["n", "/p", ["p"], ["A=b"], 7, "/d", "s", "t"]],
 ])("$name is read by the core's table as it was written", (op, args) => {
   const plain = JSON.parse(JSON.stringify(args, (_, value) => (typeof value === "bigint" ? `${value}n` : value)));
   const [decoded] = decodeOps(ops.encodeOps([op]));

@@ -332,7 +332,13 @@ test.each<[string, string, (config: Config) => unknown]>([
     (c) => c.linux.namespaces.push({ type: "pid" }),
   ],
   ["invalid_argument", "config.json: linux.namespaces[0].path", (c) => (c.linux.namespaces[0].path = "x")],
-  ["unimplemented", "config.json: hooks.prestart", (c) => (c.hooks = { prestart: [{ path: "/x" }] })],
+  ["invalid_argument", "config.json: hooks.prestart[0].path", (c) => (c.hooks = { prestart: [{ path: "x" }] })],
+  [
+    "invalid_argument",
+    "config.json: hooks.poststop[1].timeout: expected an integer from 1",
+    (c) => (c.hooks = { poststop: [{ path: "/x" }, { path: "/x", timeout: 0 }] }),
+  ],
+  ["invalid_argument", "config.json: hooks.poststart", (c) => (c.hooks = { poststart: { path: "/x" } })],
   ["unimplemented", "config.json: linux.uidMappings", (c) => (c.linux.uidMappings = [{}])],
   ["unimplemented", "config.json: linux.intelRdt", (c) => (c.linux.intelRdt = { closID: "x" })],
   ["unimplemented", "config.json: linux.timeOffsets", (c) => (c.linux.timeOffsets = { monotonic: { secs: 1 } })],
@@ -447,6 +453,76 @@ test("capabilities that nobody knows are left out with a warning; without the me
   );
 });
 
+describe("hooks", () => {
+  const all = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+  const hooked = (change: (config: Config) => void = () => undefined) =>
+    plan({
+      change: (config) => {
+        config.annotations = { a: "1" };
+        config.hooks = Object.fromEntries(all.map((name) => [name, [{ path: `/bin/${name}` }]]));
+        config.hooks.createRuntime.push({ path: "/bin/two", args: ["two", "x"], env: ["A=b"], timeout: 3 });
+        change(config);
+      },
+    });
+
+  test("run in their order, each in its place", () => {
+    const { child, birth } = hooked();
+    const order = names(birth.ops).filter((name) => /HOOK|PIVOT|WAIT_START|^EXEC$|BIND_OR_MOUNT/.test(name));
+    expect([...new Set(order)]).toEqual([
+      "BIND_OR_MOUNT",
+      "RUNTIME_HOOK",
+      "CONTAINER_HOOK",
+      "PIVOT",
+      "WAIT_START",
+      "EXEC",
+    ]);
+    expect(order.slice(order.indexOf("WAIT_START"))).toEqual(["WAIT_START", "CONTAINER_HOOK", "EXEC"]);
+    const state = (status: string) =>
+      `${JSON.stringify(`{"ociVersion":"1.2.0","id":"t1","status":"${status}","pid":`)} ${JSON.stringify(',"bundle":"BUNDLE","annotations":{"a":"1"}}')}`;
+    expect(child.filter((line) => line.includes("HOOK"))).toEqual([
+      `RUNTIME_HOOK "prestart hook #0" "/bin/prestart" ["/bin/prestart"] [] 0 "BUNDLE" ${state("creating")}`,
+      `RUNTIME_HOOK "createRuntime hook #0" "/bin/createRuntime" ["/bin/createRuntime"] [] 0 "BUNDLE" ${state("creating")}`,
+      `RUNTIME_HOOK "createRuntime hook #1" "/bin/two" ["two" "x"] ["A=b"] 3000 "BUNDLE" ${state("creating")}`,
+      `CONTAINER_HOOK "createContainer hook #0" "/bin/createContainer" ["/bin/createContainer"] [] 0 "BUNDLE/rootfs" ${state("creating")}`,
+      `CONTAINER_HOOK "startContainer hook #0" "/bin/startContainer" ["/bin/startContainer"] [] 0 "" ${state("created")}`,
+    ]);
+  });
+
+  test("those of the container's start run under its filter", () => {
+    const seccomp = { program: new Uint8Array(8), flags: 0 };
+    const change = (config: Config) => {
+      config.process.noNewPrivileges = true;
+      config.hooks = { startContainer: [{ path: "/x" }] };
+    };
+    expect(names(plan({ seccomp, change }).birth.ops).slice(-4)).toEqual([
+      "WAIT_START",
+      "SECCOMP",
+      "CONTAINER_HOOK",
+      "EXEC",
+    ]);
+  });
+
+  test("later ones are kept with the state, and for delete", () => {
+    const { later, birth } = hooked();
+    expect(birth.teardown).toMatch(/^hook [0-9a-f]+$/m);
+    expect(later).toMatchObject({ poststart: [{ path: "/bin/poststart" }], poststop: [{ path: "/bin/poststop" }] });
+    const { placement, keyring } = plan();
+    const handle = encodeHandle({
+      placement,
+      namespaces: 0n,
+      pid: 9,
+      mountPoint: "",
+      keyring,
+      ioUid: 0,
+      ioGid: 0,
+      later,
+    });
+    const read = decodeHandle({ id: "t1", bundle, handle: JSON.parse(JSON.stringify(handle)) });
+    expect(read.later).toEqual(later);
+    expect(plan().later).toBeUndefined();
+  });
+});
+
 describe("exec", () => {
   const execIn = (process: object, terminal = false) => {
     const { placement, namespaces, mountPoint, keyring } = plan();
@@ -458,6 +534,7 @@ describe("exec", () => {
       keyring,
       ioUid: 3,
       ioGid: 4,
+      later: undefined,
     });
     const container = { id: "t1", bundle, handle: JSON.parse(JSON.stringify(handle)) };
     const init = openBundle(bundle).spec.process;
