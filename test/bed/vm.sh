@@ -115,7 +115,7 @@ vm() {
   [ "$mode" = systemd ] && init="vigil.init=/sbin/init systemd.show_status=0"
   say "booting ($mode)"
   # Root is never written to (snapshot=on), so a crashed guest leaves nothing behind.
-  TMPDIR=$work QEMU_MODULE_DIR=$tree/usr/lib/x86_64-linux-gnu/qemu timeout "${VIGIL_VM_TIMEOUT:-1500}" \
+  TMPDIR=$work QEMU_MODULE_DIR=$tree/usr/lib/x86_64-linux-gnu/qemu timeout "${VIGIL_VM_TIMEOUT:-2400}" \
     "$tree/usr/lib64/ld-linux-x86-64.so.2" --library-path "$tree/usr/lib/x86_64-linux-gnu" \
     "$tree/usr/bin/qemu-system-x86_64" -L "$tree/usr/share/qemu" -L "$tree/usr/share/seabios" \
     -accel tcg,thread=multi -smp 2 -cpu max -m "$VM_MEMORY" -nographic -no-reboot -nic none \
@@ -125,7 +125,7 @@ vm() {
     -append "console=ttyS0 quiet panic=-1 $init" < /dev/null |
     sed -u 's/\x1b\[[0-9;?]*[a-zA-Z]//g; s/\x1bc//g; s/\r//g' | tee "$work/console" | grep --line-buffered -v -e '^vigil-vm-exit ' -e '^SeaBIOS ' -e '^Booting from ROM' || true
   status=$(sed -n 's/^vigil-vm-exit \([0-9]*\)$/\1/p' "$work/console" | tail -1)
-  [ -n "$status" ] || { say "the machine ended without a status (crash, or longer than ${VIGIL_VM_TIMEOUT:-1500} s)"; return 125; }
+  [ -n "$status" ] || { say "the machine ended without a status (crash, or longer than ${VIGIL_VM_TIMEOUT:-2400} s)"; return 125; }
   say "the machine is off, status $status"
   return "$status"
 }
