@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The test bed: real containerd of two versions, runc, a busybox tree, and a small machine with a pure cgroup v2 hierarchy.
 #   bed.sh setup                    packages, containerd 1.7 and 2.1, the busybox tree; a minute at first, then nothing
+#   bed.sh runtimes                 runc and crun, this release's and the newest
 #   bed.sh up VERSION               starts that containerd and prints its socket
 #   bed.sh down [VERSION]
 #   bed.sh vm-setup                 kernel, emulator and system tree of the small machine; a few minutes at first
@@ -44,6 +45,22 @@ rootfs_setup() {
   printf 'root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/:/bin/sh\nguest:x:1000:1000:guest:/tmp:/bin/sh\n' > "$dir/etc/passwd"
   printf 'root:x:0:\ndaemon:x:1:\nguest:x:1000:\nextra:x:2000:guest\n' > "$dir/etc/group"
   touch "$dir/.complete"
+}
+
+# The newest releases of the other OCI runtimes, with the libraries of their suite: what Debian 12 carries knows less of the specification.
+runtimes() {
+  local dir=$CACHE/runtimes lib name
+  machine_packages runc crun busybox-static patchelf
+  [ -x "$dir/crun" ] && return 0
+  rm -rf "$dir"
+  for name in runc crun libc6 libseccomp2 libcap2 libsystemd0 libjson-c5 libblake3-0; do unpack_deb sid "$name" "$dir/unpacked"; done
+  lib=$(dirname "$(find "$dir/unpacked" -name libseccomp.so.2)")
+  cp "$dir/unpacked/usr/sbin/runc" "$dir/unpacked/usr/bin/crun" "$dir/unpacked/"
+  for name in runc crun; do
+    patchelf --set-interpreter "$lib/ld-linux-x86-64.so.2" --force-rpath --set-rpath "$lib" "$dir/unpacked/$name"
+    mv "$dir/unpacked/$name" "$dir/$name"
+    say "$("$dir/$name" --version | head -n 1)"
+  done
 }
 
 setup() {
@@ -111,10 +128,11 @@ down() {
 command=${1:-help}; shift || true
 case $command in
   setup) setup ;;
+  runtimes) runtimes ;;
   config) containerd_config "$@" ;;
   up) up "$@" ;;
   down) down "$@" ;;
   vm-setup) vm_setup ;;
   vm) vm "$@" ;;
-  *) sed -n '2,9s/^# \{0,1\}//p' "$BED/bed.sh"; [ "$command" = help ] || exit 2 ;;
+  *) sed -n '2,10s/^# \{0,1\}//p' "$BED/bed.sh"; [ "$command" = help ] || exit 2 ;;
 esac

@@ -17,6 +17,8 @@ export const bed = {
   cache,
   rootfs: join(cache, "rootfs"),
   binaries: (version: Version) => join(cache, `containerd-${version}`, "bin"),
+  /** The newest packaged release of another OCI runtime; bed.sh runtimes puts it there. */
+  newest: (name: string) => join(cache, "runtimes", name),
   /** VIGIL_BUILT: another build, such as the one with sanitizers. */
   built: process.env.VIGIL_BUILT ?? join(top, "build/bin"),
   /** The runtime under test; naming the stock one proves the harness against itself. */
