@@ -174,6 +174,7 @@ enum vg_host_op {
         VG_OP_SIGNAL_PROCESS = 13, /* u32 pid, u64 start time (proc(5), clock ticks), u32 signal: -ESRCH when it has ended */
         VG_OP_HOOK = 20,           /* str name (for messages), str path, list(str) argv, list(str) environment, u32 timeout_ms (0:
                                    * none), str directory, str state (its standard input): fails unless it exits with 0 */
+        VG_OP_INITIAL_CPU_AFFINITY = 21, /* bytes CPU mask: of the helper, and with it of the child that it makes */
 };
 
 enum vg_child_op {
@@ -214,6 +215,11 @@ enum vg_child_op {
         VG_OP_RUNTIME_HOOK = 70,   /* as VG_OP_HOOK, but str before, str after: the state's text around the child's pid. Run by the
                                     * birth's helper, in the core's namespaces, while the child waits; only before WAIT_START */
         VG_OP_CONTAINER_HOOK = 71, /* the same, run by the child; the pid is the one that it has in its pid namespace */
+        VG_OP_SCHEDULER = 72,   /* u32 policy, u64 flags, i32 nice, u32 priority, u64 runtime, deadline, period: sched_setattr(2) */
+        VG_OP_IO_PRIORITY = 73, /* u32 class, u32 level */
+        VG_OP_PERSONALITY = 74, /* u64 */
+        VG_OP_MEMORY_POLICY = 75, /* u32 mode and flags, bytes node mask */
+        VG_OP_CPU_AFFINITY = 76,  /* bytes CPU mask */
 };
 
 #endif

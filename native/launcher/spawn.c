@@ -80,10 +80,17 @@ static int place_descriptors(int listener, int log, int options, int report) {
         return close_range(FD_REPORT + 1, UINT_MAX, 0) < 0 ? -errno : 0;
 }
 
+/* What the child could not do, on its way to execve. */
+struct refusal {
+        int status;
+        bool core_scheduling;
+};
+
 _Noreturn static void become_core(const struct vg_spawn *s, pid_t parent, int log, int options, int report) {
         char core[PATH_MAX];
         snprintf(core, sizeof core, "%s/vigil-core", s->settings->lib_dir);
         const char *sched_core = getenv("SCHED_CORE");
+        bool core_scheduling = false;
         int r = place_descriptors(s->listener, log, options, report);
         if (r == 0)
                 report = FD_REPORT;
@@ -93,8 +100,10 @@ _Noreturn static void become_core(const struct vg_spawn *s, pid_t parent, int lo
         signal(SIGXFSZ, SIG_IGN);
         adjust_oom_score(parent);
         if (r == 0 && sched_core && strcmp(sched_core, "1") == 0 &&
-            prctl(PR_SCHED_CORE_, PR_SCHED_CORE_CREATE_, 0, SCHED_CORE_SCOPE_PROCESS_GROUP, 0) < 0)
+            prctl(PR_SCHED_CORE_, PR_SCHED_CORE_CREATE_, 0, SCHED_CORE_SCOPE_PROCESS_GROUP, 0) < 0) {
                 r = -errno;
+                core_scheduling = true;
+        }
         if (r == 0 && chdir("/") < 0)
                 r = -errno;
         if (r == 0) {
@@ -119,7 +128,8 @@ _Noreturn static void become_core(const struct vg_spawn *s, pid_t parent, int lo
                 execv(core, (char *const *)argv);
                 r = -errno;
         }
-        if (write(report, &r, sizeof r) < 0)
+        const struct refusal refusal = {r, core_scheduling};
+        if (write(report, &refusal, sizeof refusal) < 0)
                 _exit(126);
         _exit(127);
 }
@@ -143,13 +153,17 @@ int vg_spawn_core(const struct vg_spawn *spawn, char ret_message[256]) {
                 become_core(spawn, parent, log, options, write_end);
         vg_closep(&write_end);
 
-        int status = 0;
+        struct refusal refusal = {0};
         ssize_t n;
-        while ((n = read(read_end, &status, sizeof status)) < 0 && errno == EINTR)
+        while ((n = read(read_end, &refusal, sizeof refusal)) < 0 && errno == EINTR)
                 ;
         if (n == 0) /* closed by a successful execve */
                 return 0;
         waitpid(pid, NULL, 0);
-        snprintf(ret_message, 256, "cannot start %.180s/vigil-core: %s", spawn->settings->lib_dir, strerror(-status));
-        return n == sizeof status && status < 0 ? status : -EIO;
+        const char *why = strerror(-refusal.status);
+        if (refusal.core_scheduling)
+                snprintf(ret_message, 256, "core scheduling (SCHED_CORE): %s", why);
+        else
+                snprintf(ret_message, 256, "cannot start %.180s/vigil-core: %s", spawn->settings->lib_dir, why);
+        return n == sizeof refusal && refusal.status < 0 ? refusal.status : -EIO;
 }

@@ -48,6 +48,11 @@ static int (*handler_of(uint16_t code))(struct vg_child *, const struct vg_op_ar
                 {VG_OP_BRING_UP_LOOPBACK, vg_child_loopback},
                 {VG_OP_RUNTIME_HOOK, vg_child_runtime_hook},
                 {VG_OP_CONTAINER_HOOK, vg_child_container_hook},
+                {VG_OP_SCHEDULER, vg_child_scheduler},
+                {VG_OP_IO_PRIORITY, vg_child_io_priority},
+                {VG_OP_PERSONALITY, vg_child_personality},
+                {VG_OP_MEMORY_POLICY, vg_child_memory_policy},
+                {VG_OP_CPU_AFFINITY, vg_child_cpu_affinity},
         };
         for (size_t i = 0; i < VG_COUNT(table); i++)
                 if (table[i].code == code)

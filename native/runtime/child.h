@@ -66,5 +66,10 @@ VG_CHILD_OP(vg_child_find);
 VG_CHILD_OP(vg_child_exec);
 VG_CHILD_OP(vg_child_runtime_hook); /* hook_ops.c */
 VG_CHILD_OP(vg_child_container_hook);
+VG_CHILD_OP(vg_child_scheduler); /* scheduling.c */
+VG_CHILD_OP(vg_child_io_priority);
+VG_CHILD_OP(vg_child_personality);
+VG_CHILD_OP(vg_child_memory_policy);
+VG_CHILD_OP(vg_child_cpu_affinity);
 
 #endif

@@ -29,5 +29,6 @@ VG_HOST_OP(vg_host_mkdir);
 VG_HOST_OP(vg_host_unlink);
 VG_HOST_OP(vg_host_signal); /* host_signal.c */
 VG_HOST_OP(vg_host_hook);   /* hook_ops.c */
+VG_HOST_OP(vg_host_cpu_affinity); /* scheduling.c */
 
 #endif

@@ -21,6 +21,7 @@ static const struct vg_op_shape host_shapes[] = {
         {VG_OP_UNLINK, "s", "unlink"},
         {VG_OP_SIGNAL_PROCESS, "484", "signal process"},
         {VG_OP_HOOK, "ssSS4ss", "run hook"},
+        {VG_OP_INITIAL_CPU_AFFINITY, "b", "set CPU affinity"},
 };
 
 static const struct vg_op_shape child_shapes[] = {
@@ -54,6 +55,11 @@ static const struct vg_op_shape child_shapes[] = {
         {VG_OP_BRING_UP_LOOPBACK, "", "bring up loopback"},
         {VG_OP_RUNTIME_HOOK, "ssSS4sss", "run hook"},
         {VG_OP_CONTAINER_HOOK, "ssSS4sss", "run hook"},
+        {VG_OP_SCHEDULER, "4844888", "set scheduling policy"},
+        {VG_OP_IO_PRIORITY, "44", "set I/O priority"},
+        {VG_OP_PERSONALITY, "8", "set personality"},
+        {VG_OP_MEMORY_POLICY, "4b", "set memory policy"},
+        {VG_OP_CPU_AFFINITY, "b", "set CPU affinity"},
 };
 
 static const struct vg_op_shape *find_shape(const struct vg_op_shape *shapes, size_t count, uint16_t code) {

@@ -30,6 +30,7 @@ static int (*handler_of(uint16_t code))(struct vg_host *, const struct vg_op_arg
                 {VG_OP_UNLINK, vg_host_unlink},
                 {VG_OP_SIGNAL_PROCESS, vg_host_signal},
                 {VG_OP_HOOK, vg_host_hook},
+                {VG_OP_INITIAL_CPU_AFFINITY, vg_host_cpu_affinity},
         };
         for (size_t i = 0; i < VG_COUNT(table); i++)
                 if (table[i].code == code)

@@ -4,15 +4,32 @@ import { statusField } from "./harness/host.js";
 import { section } from "./harness/test.js";
 
 // Numbers of linux/capability.h
-const bits = { CAP_CHOWN: 0, CAP_KILL: 5, CAP_SETGID: 6, CAP_SETUID: 7, CAP_SETPCAP: 8, CAP_NET_BIND_SERVICE: 10, CAP_SYS_CHROOT: 18 };
+const bits = {
+  CAP_CHOWN: 0,
+  CAP_KILL: 5,
+  CAP_SETGID: 6,
+  CAP_SETUID: 7,
+  CAP_SETPCAP: 8,
+  CAP_NET_BIND_SERVICE: 10,
+  CAP_SYS_CHROOT: 18,
+};
 type Name = keyof typeof bits;
 
 function mask(...names: Name[]): string {
-  return names.reduce((sum, name) => sum | (1n << BigInt(bits[name])), 0n).toString(16).padStart(16, "0");
+  return names
+    .reduce((sum, name) => sum | (1n << BigInt(bits[name])), 0n)
+    .toString(16)
+    .padStart(16, "0");
 }
 
 function capabilities(sets: Readonly<Record<string, unknown>>) {
-  const none = { bounding: undefined, effective: undefined, permitted: undefined, inheritable: undefined, ambient: undefined };
+  const none = {
+    bounding: undefined,
+    effective: undefined,
+    permitted: undefined,
+    inheritable: undefined,
+    ambient: undefined,
+  };
   return { process: { capabilities: { ...none, ...sets } } };
 }
 
@@ -35,13 +52,17 @@ export const capabilityTests = section("config.md#linux-process", {
   "capabilities: ambient ones are there for another user than root": async (t) => {
     const ambient: Name[] = ["CAP_NET_BIND_SERVICE"];
     const edit = capabilities({ ...usual, inheritable: ambient, ambient });
-    const out = await t.probe("cat /proc/self/status", { process: { ...edit.process, user: { uid: 1000, gid: 1000 } } });
+    const out = await t.probe("cat /proc/self/status", {
+      process: { ...edit.process, user: { uid: 1000, gid: 1000 } },
+    });
     equal(statusField(out, "CapAmb"), mask(...ambient));
     equal(statusField(out, "CapEff"), mask(...ambient));
   },
   "capabilities: without ambient another user than root has none": async (t) => {
     const edit = capabilities({ ...usual, inheritable: some });
-    const out = await t.probe("cat /proc/self/status", { process: { ...edit.process, user: { uid: 1000, gid: 1000 } } });
+    const out = await t.probe("cat /proc/self/status", {
+      process: { ...edit.process, user: { uid: 1000, gid: 1000 } },
+    });
     equal(statusField(out, "CapAmb"), mask());
     equal(statusField(out, "CapEff"), mask());
   },
@@ -55,14 +76,20 @@ export const capabilityTests = section("config.md#linux-process", {
   },
   "capabilities: a name that no kernel knows is no error": async (t) => {
     const names = [...some, "CAP_NO_SUCH"];
-    const out = await t.probe("cat /proc/self/status", capabilities({ bounding: names, permitted: names, effective: names }));
+    const out = await t.probe(
+      "cat /proc/self/status",
+      capabilities({ bounding: names, permitted: names, effective: names }),
+    );
     equal(statusField(out, "CapEff"), mask(...some));
   },
   "capabilities: one that the runtime lacks is no error": async (t) => {
     const own = BigInt(`0x${statusField(await t.host("cat", "/proc/self/status"), "CapPrm")}`);
     // The last one of a 6.x kernel, CAP_CHECKPOINT_RESTORE, and CAP_SYS_RESOURCE, which a restricted root often lacks.
     const names = [...some, "CAP_SYS_RESOURCE", "CAP_CHECKPOINT_RESTORE"];
-    const out = await t.probe("cat /proc/self/status", capabilities({ bounding: names, permitted: names, effective: names }));
+    const out = await t.probe(
+      "cat /proc/self/status",
+      capabilities({ bounding: names, permitted: names, effective: names }),
+    );
     const granted = BigInt(`0x${statusField(out, "CapEff")}`);
     equal(granted & ~own, 0n);
     equal(granted & BigInt(`0x${mask(...some)}`), BigInt(`0x${mask(...some)}`));
@@ -77,6 +104,12 @@ export const capabilityTests = section("config.md#linux-process", {
     equal(statusField(out, "CapEff"), mask(...some, "CAP_SYS_CHROOT"));
   },
   "capabilities: what is not granted is not possible": async (t) => {
-    equal(await t.probe("chown 1:1 /etc/passwd 2>/dev/null || echo refused", capabilities({ bounding: [], permitted: [], effective: [] })), "refused");
+    equal(
+      await t.probe(
+        "chown 1:1 /etc/passwd 2>/dev/null || echo refused",
+        capabilities({ bounding: [], permitted: [], effective: [] }),
+      ),
+      "refused",
+    );
   },
 });

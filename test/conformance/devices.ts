@@ -9,12 +9,15 @@ const fuse = { path: "/dev/fuse", type: "c", major: 10, minor: 229, fileMode: 0o
 export const deviceTests = [
   ...section("config-linux.md#default-devices", {
     "null, zero, full, random, urandom and tty, usable by everybody": async (t) => {
-      const out = await t.probe("cd /dev; for d in null zero full random urandom tty; do stat -c '%n %F %t:%T %a' $d; done");
+      const out = await t.probe(
+        "cd /dev; for d in null zero full random urandom tty; do stat -c '%n %F %t:%T %a' $d; done",
+      );
       const expected = ["null 1:3", "zero 1:5", "full 1:7", "random 1:8", "urandom 1:9", "tty 5:0"];
       equal(out, expected.map((line) => line.replace(" ", " character special file ").concat(" 666")).join("\n"));
     },
     "they work": async (t) => {
-      const text = "echo x >/dev/null && head -c 4 /dev/zero | wc -c && head -c 4 /dev/urandom | wc -c; echo x 2>&1 >/dev/full | grep -o 'No space'";
+      const text =
+        "echo x >/dev/null && head -c 4 /dev/zero | wc -c && head -c 4 /dev/urandom | wc -c; echo x 2>&1 >/dev/full | grep -o 'No space'";
       equal(await t.probe(text), "4\n4\nNo space");
     },
     "ptmx is that of the container's /dev/pts": async (t) => {

@@ -1,13 +1,13 @@
 // The conformance suite's entry. Called by run.sh.
-import { mkdtempSync, rmSync, chmodSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { bed } from "../support/bed.js";
 import { allTests } from "./all.js";
-import { rootfsMaker } from "./harness/rootfs.js";
 import { asJson, judge, printReasons, printTable } from "./harness/report.js";
 import { type Run, runAll } from "./harness/results.js";
+import { rootfsMaker } from "./harness/rootfs.js";
 import { findRuntime, isVigil, type Runtime } from "./harness/runtime.js";
 
 const { values } = parseArgs({

@@ -28,7 +28,11 @@ export const maskedTests = [
       equal(await t.probe("echo ran", { linux: { maskedPaths: ["/etc/nothing", "/no/such/path"] } }), "ran");
     },
     "a path through a symbolic link masks what the link points to": async (t) => {
-      const out = await t.probe("cat /etc/secret /etc/link; echo end", { linux: { maskedPaths: ["/etc/link"] } }, secrets);
+      const out = await t.probe(
+        "cat /etc/secret /etc/link; echo end",
+        { linux: { maskedPaths: ["/etc/link"] } },
+        secrets,
+      );
       equal(out, "end");
     },
     "masks lie over what mounts brought": async (t) => {
@@ -42,7 +46,9 @@ export const maskedTests = [
     },
     "several paths of /proc and /sys as managers ask for them": async (t) => {
       const maskedPaths = ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware", "/proc/scsi"];
-      const out = await t.probe("cat /proc/timer_list /proc/keys; ls -A /sys/firmware; echo end", { linux: { maskedPaths } });
+      const out = await t.probe("cat /proc/timer_list /proc/keys; ls -A /sys/firmware; echo end", {
+        linux: { maskedPaths },
+      });
       equal(out, "end");
     },
     "a masked file of the rootfs is untouched on the host": async (t) => {
@@ -60,7 +66,8 @@ export const maskedTests = [
       equal(await t.probe(text, { linux: { readonlyPaths: ["/etc/secret"] } }, secrets), "secret\nrefused");
     },
     "nothing below a read-only directory can be written": async (t) => {
-      const text = "touch /etc/secrets/one || echo refused; touch /etc/secrets/two || echo refused; touch /etc/other && echo made";
+      const text =
+        "touch /etc/secrets/one || echo refused; touch /etc/secrets/two || echo refused; touch /etc/other && echo made";
       equal(await t.probe(text, { linux: { readonlyPaths: ["/etc/secrets"] } }, secrets), "refused\nrefused\nmade");
     },
     "a path that does not exist is no error": async (t) => {

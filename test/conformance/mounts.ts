@@ -114,7 +114,12 @@ export const mountTests = [
     "entries are mounted in the listed order": async (t) => {
       const one = source(t, "one");
       mkdirSync(join(one, "inner"));
-      const edit = mounts(bind(one, "/tmp"), { destination: "/tmp/inner", type: "tmpfs", source: "tmpfs", options: ["size=1m"] });
+      const edit = mounts(bind(one, "/tmp"), {
+        destination: "/tmp/inner",
+        type: "tmpfs",
+        source: "tmpfs",
+        options: ["size=1m"],
+      });
       equal(await t.probe("grep -c ' /tmp' /proc/mounts; touch /tmp/inner/new; ls /tmp", edit), "2\nfile\ninner");
       ok(!existsSync(join(one, "inner/new")));
     },
@@ -173,7 +178,11 @@ export const mountTests = [
       writeFileSync(join(from, "file"), "changed\n");
     },
     "flags of a bind mount are in force": async (t) => {
-      const options = await optionsAt(t, "/tmp", mounts(bind(source(t), "/tmp", "nosuid", "nodev", "noexec", "noatime")));
+      const options = await optionsAt(
+        t,
+        "/tmp",
+        mounts(bind(source(t), "/tmp", "nosuid", "nodev", "noexec", "noatime")),
+      );
       for (const option of ["nosuid", "nodev", "noexec", "noatime"]) ok(options.includes(option), options.join());
     },
     "rro: read-only with everything below": async (t) => {
@@ -182,7 +191,10 @@ export const mountTests = [
       mkdirSync(inner);
       await t.host("mount", "-t", "tmpfs", "tmpfs", inner);
       const edit = mounts({ ...bind(from, "/tmp"), options: ["rbind", "rro"] });
-      equal(await t.probe("touch /tmp/x || echo refused; touch /tmp/inner/x || echo refused", edit), "refused\nrefused");
+      equal(
+        await t.probe("touch /tmp/x || echo refused; touch /tmp/inner/x || echo refused", edit),
+        "refused\nrefused",
+      );
     },
     "rnosuid, rnodev, rnoexec: with everything below": async (t) => {
       const from = source(t);
@@ -195,7 +207,10 @@ export const mountTests = [
     },
     "tmpfs: size, mode, uid and gid": async (t) => {
       const edit = tmpfs("size=1m", "mode=1750", "uid=1000", "gid=2000");
-      equal(await t.probe("stat -c '%a %u %g' /tmp; df -k /tmp | tail -n 1 | awk '{print $2}'", edit), "1750 1000 2000\n1024");
+      equal(
+        await t.probe("stat -c '%a %u %g' /tmp; df -k /tmp | tail -n 1 | awk '{print $2}'", edit),
+        "1750 1000 2000\n1024",
+      );
     },
     "tmpcopyup: what was there is in the new file system": async (t) => {
       const prepare = ({ rootfs }: { rootfs: string }) => {
@@ -204,7 +219,10 @@ export const mountTests = [
       };
       const edit = mounts({ destination: "/data", type: "tmpfs", source: "tmpfs", options: ["tmpcopyup"] });
       const container = await t.running(edit, { prepare });
-      equal((await container.exec("cat /data/sub/file; echo changed >/data/sub/file; grep -c ' /data ' /proc/mounts")).out, "copied\n1\n");
+      equal(
+        (await container.exec("cat /data/sub/file; echo changed >/data/sub/file; grep -c ' /data ' /proc/mounts")).out,
+        "copied\n1\n",
+      );
       equal(readFileSync(container.inRootfs("data/sub/file"), "utf8"), "copied\n");
     },
     "idmap: ids are mapped as the mount says": async (t) => {
@@ -257,26 +275,48 @@ export const mountTests = [
     "/dev/shm is a tmpfs for everybody": async (t) => {
       equal(await t.probe("grep -c ' /dev/shm tmpfs ' /proc/mounts; stat -c %a /dev/shm"), "1\n1777");
     },
-    "mqueue": async (t) => {
-      const edit = mounts({ destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] });
+    mqueue: async (t) => {
+      const edit = mounts({
+        destination: "/dev/mqueue",
+        type: "mqueue",
+        source: "mqueue",
+        options: ["nosuid", "noexec", "nodev"],
+      });
       equal(await t.probe("grep -c ' /dev/mqueue mqueue ' /proc/mounts", edit), "1");
     },
     "cgroup on version 1: a directory for each controller, at the container's own cgroup": async (t) => {
       needCgroup(1);
-      const edit = mounts({ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["nosuid", "noexec", "nodev", "relatime", "ro"] });
+      const edit = mounts({
+        destination: "/sys/fs/cgroup",
+        type: "cgroup",
+        source: "cgroup",
+        options: ["nosuid", "noexec", "nodev", "relatime", "ro"],
+      });
       const container = await t.running({ ...edit, linux: { resources: { pids: { limit: 77 } } } });
-      const { out } = await container.exec("cat /sys/fs/cgroup/pids/pids.max; cat /sys/fs/cgroup/memory/cgroup.procs | head -n 1");
+      const { out } = await container.exec(
+        "cat /sys/fs/cgroup/pids/pids.max; cat /sys/fs/cgroup/memory/cgroup.procs | head -n 1",
+      );
       equal(out, "77\n1\n");
     },
     "cgroup read-only: it cannot be written": async (t) => {
-      const edit = mounts({ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["nosuid", "noexec", "nodev", "relatime", "ro"] });
+      const edit = mounts({
+        destination: "/sys/fs/cgroup",
+        type: "cgroup",
+        source: "cgroup",
+        options: ["nosuid", "noexec", "nodev", "relatime", "ro"],
+      });
       const folder = cgroupVersion === 1 ? "/sys/fs/cgroup/pids" : "/sys/fs/cgroup";
       equal(await t.probe(`mkdir ${folder}/mine || echo refused`, edit), "refused");
     },
     "cgroup on version 2 with a cgroup namespace: the container's own": async (t) => {
       needCgroup(2);
       const edit = {
-        ...mounts({ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["nosuid", "noexec", "nodev"] }),
+        ...mounts({
+          destination: "/sys/fs/cgroup",
+          type: "cgroup",
+          source: "cgroup",
+          options: ["nosuid", "noexec", "nodev"],
+        }),
         linux: { ...(namespaces({ with: [{ type: "cgroup" }] }).linux as object), resources: { pids: { limit: 77 } } },
       };
       equal(await t.probe("cat /sys/fs/cgroup/pids.max", edit), "77");
@@ -287,7 +327,14 @@ export const mountTests = [
 export const rootTests = [
   ...section("config.md#root", {
     "a relative path is relative to the bundle": async (t) => {
-      equal(await t.probe("cat /etc/hostid", {}, { prepare: ({ rootfs }) => writeFileSync(join(rootfs, "etc/hostid"), "here\n") }), "here");
+      equal(
+        await t.probe(
+          "cat /etc/hostid",
+          {},
+          { prepare: ({ rootfs }) => writeFileSync(join(rootfs, "etc/hostid"), "here\n") },
+        ),
+        "here",
+      );
     },
     "an absolute path": async (t) => {
       const container = t.container();
@@ -304,7 +351,10 @@ export const rootTests = [
       await t.refused({ root: undefined });
     },
     "readonly: nothing can be written": async (t) => {
-      equal(await t.probe("touch /new || echo refused; touch /etc/new || echo refused", { root: { readonly: true } }), "refused\nrefused");
+      equal(
+        await t.probe("touch /new || echo refused; touch /etc/new || echo refused", { root: { readonly: true } }),
+        "refused\nrefused",
+      );
     },
     "readonly: mounts in it are as they say": async (t) => {
       equal(await t.probe("touch /tmp/new && echo made", { root: { readonly: true }, ...tmpfs() }), "made");
@@ -321,25 +371,34 @@ export const rootTests = [
       equal(readFileSync(container.inRootfs("new"), "utf8"), "x\n");
     },
     "the host's root cannot be reached by ..": async (t) => {
-      equal(await t.probe("cd /; cd ../../../..; ls bin/busybox; ls -d ../../rootfs 2>/dev/null || echo none"), "bin/busybox\nnone");
+      equal(
+        await t.probe("cd /; cd ../../../..; ls bin/busybox; ls -d ../../rootfs 2>/dev/null || echo none"),
+        "bin/busybox\nnone",
+      );
     },
     "a root that is a symbolic link, or is refused": async (t) => {
-      const container = t.container({ root: { path: "link" } }, { prepare: ({ bundle }) => symlinkSync("rootfs", join(bundle, "link")) });
+      const container = t.container(
+        { root: { path: "link" } },
+        { prepare: ({ bundle }) => symlinkSync("rootfs", join(bundle, "link")) },
+      );
       if ((await container.create()).code !== 0) return;
       equal((await container.state()).status, "created");
     },
   }),
   ...section("config-linux.md#rootfs-mount-propagation", {
-    "shared": async (t) => {
+    shared: async (t) => {
       match(await propagationAt(t, "/", { linux: { rootfsPropagation: "shared" } }), /^shared:\d+$/);
     },
-    "slave": async (t) => {
-      match(await propagationAt(t, "/", { linux: { rootfsPropagation: "slave" } }), /^(master:\d+)?( propagate_from:\d+)?$/);
+    slave: async (t) => {
+      match(
+        await propagationAt(t, "/", { linux: { rootfsPropagation: "slave" } }),
+        /^(master:\d+)?( propagate_from:\d+)?$/,
+      );
     },
-    "private": async (t) => {
+    private: async (t) => {
       equal(await propagationAt(t, "/", { linux: { rootfsPropagation: "private" } }), "");
     },
-    "unbindable": async (t) => {
+    unbindable: async (t) => {
       equal(await propagationAt(t, "/", { linux: { rootfsPropagation: "unbindable" } }), "unbindable");
     },
     "another value is refused": async (t) => {

@@ -98,13 +98,17 @@ export const namespaceTests = [
     },
     "exec puts a process into all of them": async (t) => {
       const container = await t.running(namespaces({ with: [{ type: "cgroup" }] }));
-      const { out } = await container.exec("cd /proc; for n in pid net ipc uts mnt cgroup; do readlink self/ns/$n; readlink 1/ns/$n; done");
+      const { out } = await container.exec(
+        "cd /proc; for n in pid net ipc uts mnt cgroup; do readlink self/ns/$n; readlink 1/ns/$n; done",
+      );
       const links = out.trim().split("\n");
       equal(links.length, 12);
       for (let at = 0; at < 12; at += 2) equal(links[at], links[at + 1]);
     },
     "the same type twice is refused": async (t) => {
-      await t.refused({ linux: { namespaces: [{ type: "pid" }, { type: "mount" }, { type: "uts" }, { type: "pid" }] } });
+      await t.refused({
+        linux: { namespaces: [{ type: "pid" }, { type: "mount" }, { type: "uts" }, { type: "pid" }] },
+      });
     },
     "a path of another type is refused": async (t) => {
       const path = await held(t, "ipc");
@@ -143,14 +147,16 @@ export const namespaceTests = [
   ...section("config-linux.md#offset-for-time-namespace", {
     "boottime and monotonic are shifted": async (t) => {
       needFile("/proc/self/ns/time");
-      const edit = { linux: { ...namespaces({ with: [{ type: "time" }] }).linux as object, timeOffsets: offsets } };
-      const [uptime = "", shifts = ""] = (await t.probe("cat /proc/uptime; cat /proc/self/timens_offsets | tr -s ' \\n' ' '", edit)).split("\n");
+      const edit = { linux: { ...(namespaces({ with: [{ type: "time" }] }).linux as object), timeOffsets: offsets } };
+      const [uptime = "", shifts = ""] = (
+        await t.probe("cat /proc/uptime; cat /proc/self/timens_offsets | tr -s ' \\n' ' '", edit)
+      ).split("\n");
       ok(Number(uptime.split(" ")[0]) >= 2_000_000, uptime);
       equal(shifts.trim(), "monotonic 1000000 500 boottime 2000000 0");
     },
     "a process of exec has the same clocks": async (t) => {
       needFile("/proc/self/ns/time");
-      const edit = { linux: { ...namespaces({ with: [{ type: "time" }] }).linux as object, timeOffsets: offsets } };
+      const edit = { linux: { ...(namespaces({ with: [{ type: "time" }] }).linux as object), timeOffsets: offsets } };
       const container = await t.running(edit);
       ok(Number((await container.exec("cut -d' ' -f1 /proc/uptime")).out) >= 2_000_000);
     },
@@ -159,7 +165,10 @@ export const namespaceTests = [
     },
     "an unknown clock is refused": async (t) => {
       needFile("/proc/self/ns/time");
-      const linux = { ...namespaces({ with: [{ type: "time" }] }).linux as object, timeOffsets: { realtime: { secs: 1 } } };
+      const linux = {
+        ...(namespaces({ with: [{ type: "time" }] }).linux as object),
+        timeOffsets: { realtime: { secs: 1 } },
+      };
       await t.refused({ linux });
     },
   }),
@@ -182,7 +191,7 @@ export const namespaceTests = [
       await t.refused({ linux: { netDevices: { "no-such-device": {} } } });
     },
     "without a network namespace of its own it is refused": async (t) => {
-      await t.refused({ linux: { ...namespaces({ without: ["network"] }).linux as object, netDevices: { lo: {} } } });
+      await t.refused({ linux: { ...(namespaces({ without: ["network"] }).linux as object), netDevices: { lo: {} } } });
     },
   }),
   ...section("config.md#hostname", {
@@ -214,7 +223,10 @@ export const namespaceTests = [
     "the program of a joined pid namespace is a process there": async (t) => {
       const one = await t.running();
       const path = `/proc/${await one.pid()}/ns/pid`;
-      const two = await t.running({ ...namespaces({ with: [{ type: "pid", path }] }), ...script("echo ready $$; exec sleep 1000") });
+      const two = await t.running({
+        ...namespaces({ with: [{ type: "pid", path }] }),
+        ...script("echo ready $$; exec sleep 1000"),
+      });
       notEqual(two.out, "ready 1\n");
     },
   }),

@@ -20,26 +20,32 @@ export const processTests = [
       equal(container.out, "[one two]\n[]\n[*]\n[$HOME]\n[ü\n.]\n");
     },
     "the program is looked for in PATH of the container's environment": async (t) => {
-      const container = await t.created(
-        { process: { args: ["hello"], env: ["PATH=/nowhere:/opt"] } },
-        {
-          prepare: ({ rootfs }) => {
-            writeFileSync(join(rootfs, "opt-hello"), "");
-            const file = join(rootfs, "etc/hello");
-            writeFileSync(file, "#!/bin/sh\necho hello\n");
-            chmodSync(file, 0o755);
+      const container = await t
+        .created(
+          { process: { args: ["hello"], env: ["PATH=/nowhere:/opt"] } },
+          {
+            prepare: ({ rootfs }) => {
+              writeFileSync(join(rootfs, "opt-hello"), "");
+              const file = join(rootfs, "etc/hello");
+              writeFileSync(file, "#!/bin/sh\necho hello\n");
+              chmodSync(file, 0o755);
+            },
           },
-        },
-      ).catch((error: Error) => error);
+        )
+        .catch((error: Error) => error);
       // Nothing is in /nowhere and /opt: whoever finds it has used another PATH.
       if (!(container instanceof Error)) notEqual((await container.call("start")).code, 0);
       equal(
-        await t.probe("hello", { process: { env: ["PATH=/bin:/etc"] } }, {
-          prepare: ({ rootfs }) => {
-            writeFileSync(join(rootfs, "etc/hello"), "#!/bin/sh\necho hello\n");
-            chmodSync(join(rootfs, "etc/hello"), 0o755);
+        await t.probe(
+          "hello",
+          { process: { env: ["PATH=/bin:/etc"] } },
+          {
+            prepare: ({ rootfs }) => {
+              writeFileSync(join(rootfs, "etc/hello"), "#!/bin/sh\necho hello\n");
+              chmodSync(join(rootfs, "etc/hello"), 0o755);
+            },
           },
-        }),
+        ),
         "hello",
       );
     },
@@ -79,9 +85,9 @@ export const processTests = [
       await t.refusedByStart({ process: { cwd: "/etc/passwd" } });
     },
     "a cwd that does not exist is made, or refused": async (t) => {
-      const container = await t.created({ ...script("pwd"), process: { ...(script("pwd").process as object), cwd: "/new/place" } }).catch(
-        (error: Error) => error,
-      );
+      const container = await t
+        .created({ ...script("pwd"), process: { ...(script("pwd").process as object), cwd: "/new/place" } })
+        .catch((error: Error) => error);
       if (container instanceof Error) match(container.message, /create: status/);
       else {
         if ((await container.call("start")).code !== 0) return;
@@ -354,7 +360,9 @@ export const processTests = [
     },
     "of the ipc namespace": async (t) => {
       const sysctl = { "kernel.shm_rmid_forced": "1", "fs.mqueue.msg_max": "11" };
-      const out = await t.probe("cat /proc/sys/kernel/shm_rmid_forced /proc/sys/fs/mqueue/msg_max", { linux: { sysctl } });
+      const out = await t.probe("cat /proc/sys/kernel/shm_rmid_forced /proc/sys/fs/mqueue/msg_max", {
+        linux: { sysctl },
+      });
       equal(out, "1\n11");
     },
     "names with slashes": async (t) => {

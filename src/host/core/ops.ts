@@ -29,6 +29,7 @@ export const opCodes = {
   unlink: 12,
   signalProcess: 13,
   hook: 20,
+  initialCpuAffinity: 21,
   unshareCgroup: 32,
   hostname: 33,
   domainname: 34,
@@ -59,6 +60,11 @@ export const opCodes = {
   bringUpLoopback: 59,
   runtimeHook: 70,
   containerHook: 71,
+  scheduler: 72,
+  ioPriority: 73,
+  personality: 74,
+  memoryPolicy: 75,
+  cpuAffinity: 76,
 } as const;
 
 export type OpName = keyof typeof opCodes;
@@ -149,6 +155,8 @@ const hookProgram = (p: Writer, h: HookProgram): Writer =>
   p.str(h.name).str(h.path).strs(h.argv).strs(h.env).u32(h.timeoutMs).str(h.directory);
 
 export const hook = (program: HookProgram, state: string): Op => op("hook", (p) => hookProgram(p, program).str(state));
+
+export const initialCpuAffinity = (cpus: Uint8Array): Op => op("initialCpuAffinity", (p) => p.bytes(cpus));
 
 // Child ops: run by the process to be, in order.
 
@@ -281,3 +289,29 @@ export const runtimeHook = (program: HookProgram, before: string, behind: string
 
 export const containerHook = (program: HookProgram, before: string, behind: string): Op =>
   op("containerHook", (p) => hookProgram(p, program).str(before).str(behind));
+
+/** struct sched_attr */
+export interface SchedulingAttributes {
+  readonly policy: number;
+  readonly flags: bigint;
+  readonly nice: number;
+  readonly priority: number;
+  readonly runtime: bigint;
+  readonly deadline: bigint;
+  readonly period: bigint;
+}
+
+export const scheduler = (s: SchedulingAttributes): Op =>
+  op("scheduler", (p) =>
+    p.u32(s.policy).u64(s.flags).i32(s.nice).u32(s.priority).u64(s.runtime).u64(s.deadline).u64(s.period),
+  );
+
+export const ioPriority = (ioClass: number, level: number): Op => op("ioPriority", (p) => p.u32(ioClass).u32(level));
+
+export const personality = (value: bigint): Op => op("personality", (p) => p.u64(value));
+
+/** `mode` with its flags. */
+export const memoryPolicy = (mode: number, nodes: Uint8Array): Op =>
+  op("memoryPolicy", (p) => p.u32(mode).bytes(nodes));
+
+export const cpuAffinity = (cpus: Uint8Array): Op => op("cpuAffinity", (p) => p.bytes(cpus));

@@ -7,13 +7,13 @@ import {
   maybe,
   object,
   otherwise,
-  present,
   refuse,
   text,
   uint32,
   uint64,
 } from "./check.js";
 
+const int32 = integer(-(2 ** 31), 2 ** 31 - 1);
 const maximumTerminalSide = 65_535;
 
 const argv: Check<readonly string[]> = (value, path) => {
@@ -58,9 +58,19 @@ export const checkProcess = object({
   oomScoreAdj: maybe(integer(-1000, 1000)),
   apparmorProfile: otherwise(text, ""),
   selinuxLabel: otherwise(text, ""),
-  scheduler: present,
-  ioPriority: present,
-  execCPUAffinity: present,
+  scheduler: maybe(
+    object({
+      policy: text,
+      nice: otherwise(int32, 0),
+      priority: otherwise(integer(0, 99), 0),
+      flags: otherwise(list(text), []),
+      runtime: otherwise(uint64, 0n),
+      deadline: otherwise(uint64, 0n),
+      period: otherwise(uint64, 0n),
+    }),
+  ),
+  ioPriority: maybe(object({ class: text, priority: integer(0, 7) })),
+  execCPUAffinity: maybe(object({ initial: otherwise(text, ""), final: otherwise(text, "") })),
 });
 
 export type ProcessSpec = ReturnType<typeof checkProcess>;

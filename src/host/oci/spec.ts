@@ -62,8 +62,8 @@ const linux = object({
   readonlyPaths: otherwise(list(text), []),
   mountLabel: otherwise(text, ""),
   intelRdt: present,
-  memoryPolicy: present,
-  personality: present,
+  memoryPolicy: maybe(object({ mode: text, nodes: otherwise(text, ""), flags: otherwise(list(text), []) })),
+  personality: maybe(object({ domain: text, flags: otherwise(list(text), []) })),
 });
 
 /** config.json of a bundle: what vigil reads of the OCI runtime specification (config.md, config-linux.md). */

@@ -189,7 +189,7 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
     const { linux, process: init } = openBundle(container.bundle).spec;
     const seccomp = await filterOf(linux.seccomp);
     const warn = warner(container.id);
-    return planExec(container, handle, spec, { own, init }, { namespace, seccomp, lastCapability, warn });
+    return planExec(container, handle, spec, { own, init, linux }, { namespace, seccomp, lastCapability, warn });
   }
 }
 

@@ -2,10 +2,12 @@ import type { ContainerRef, ExecSpec } from "../../task/ports.js";
 import { readKernelFile } from "../cgroup/files.js";
 import type { Placement } from "../cgroup/placement.js";
 import type { Birth } from "../core/birth.js";
-import { encodeOps, type Op } from "../core/ops.js";
+import { cpuAffinity, encodeOps, initialCpuAffinity, type Op } from "../core/ops.js";
 import { planStreams } from "../io/streams.js";
 import type { ProcessSpec } from "../oci/process.js";
+import type { LinuxSpec } from "../oci/spec.js";
 import type { NativeHandle } from "./handle.js";
+import { parseIdList } from "./id-list.js";
 import { openTimeoutMs, type PlanSurroundings, terminalOps } from "./plan.js";
 import { planProcess } from "./plan-process.js";
 import { refuseUnsupportedProcess } from "./unsupported.js";
@@ -38,24 +40,38 @@ function inherit(process: ProcessSpec, init: ProcessSpec, terminal: boolean): Pr
     capabilities: process.capabilities ?? init.capabilities,
     rlimits: process.rlimits.length > 0 ? process.rlimits : init.rlimits,
     oomScoreAdj: process.oomScoreAdj ?? init.oomScoreAdj,
+    scheduler: process.scheduler ?? init.scheduler,
+    ioPriority: process.ioPriority ?? init.ioPriority,
+    execCPUAffinity: process.execCPUAffinity ?? init.execCPUAffinity,
   };
+}
+
+/** Where it runs before it is in its cgroup, and from then on (config.md, "Linux Process"). */
+function planAffinity({ execCPUAffinity }: ProcessSpec): { readonly initial: Op[]; readonly final: Op[] } {
+  const path = `${processPath}.execCPUAffinity`;
+  const initial = parseIdList(execCPUAffinity?.initial ?? "", `${path}.initial`);
+  const final = parseIdList(execCPUAffinity?.final ?? "", `${path}.final`);
+  return { initial: initial ? [initialCpuAffinity(initial)] : [], final: final ? [cpuAffinity(final)] : [] };
 }
 
 export function planExec(
   container: ContainerRef,
   handle: NativeHandle,
   spec: ExecSpec,
-  processes: { readonly own: ProcessSpec; readonly init: ProcessSpec },
+  processes: { readonly own: ProcessSpec; readonly init: ProcessSpec; readonly linux: LinuxSpec },
   surroundings: Omit<PlanSurroundings, "cgroups">,
 ): ExecPlan {
   const process = inherit(processes.own, processes.init, spec.stdio.terminal);
   refuseUnsupportedProcess(process, processPath);
   const { seccomp, lastCapability, warn, namespace } = surroundings;
+  const { initial, final } = planAffinity(process);
   const ops = [
+    ...final,
     ...terminalOps(process.terminal, process.consoleSize),
     ...planProcess(process, {
       path: processPath,
       keyring: handle.keyring,
+      linux: processes.linux,
       seccomp,
       lastCapability,
       afterStart: undefined,
@@ -73,7 +89,7 @@ export function planExec(
       ioGid: handle.ioGid,
       ioTimeoutMs: openTimeoutMs,
       ...planStreams(spec.stdio, spec.execId, namespace),
-      script: encodeOps([]),
+      script: encodeOps(initial),
       watch: { version: 0, cgroup: "", held: [], snapshot: [] },
       cloneFlags: 0n,
       joins: [],
@@ -81,6 +97,6 @@ export function planExec(
       cgroup: { version: handle.placement.mode === "v2" ? 2 : 1, directories: places },
       ops: encodeOps(ops),
     },
-    ops,
+    ops: [...initial, ...ops],
   };
 }

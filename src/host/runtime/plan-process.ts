@@ -14,7 +14,9 @@ import {
   waitStart,
 } from "../core/ops.js";
 import type { ProcessSpec } from "../oci/process.js";
+import type { LinuxSpec } from "../oci/spec.js";
 import { planCapabilities } from "./capabilities.js";
+import { planScheduling } from "./plan-scheduling.js";
 import { planRlimits } from "./rlimits.js";
 import type { SeccompFilter } from "./seccomp.js";
 
@@ -23,6 +25,8 @@ export interface ProcessSurroundings {
   readonly path: string;
   /** Name of the session keyring; empty: stay in the one there is. */
   readonly keyring: string;
+  /** What of the container's settings holds for each of its processes. */
+  readonly linux: Pick<LinuxSpec, "personality" | "memoryPolicy">;
   readonly seccomp: SeccompFilter | undefined;
   readonly lastCapability: number;
   /** An init waits for Start, and then runs these first. An exec does not wait. */
@@ -45,6 +49,7 @@ export function planProcess(process: ProcessSpec, surroundings: ProcessSurroundi
     ...(keyring === "" ? [] : [newKeyring(keyring)]),
     ...planRlimits(process.rlimits, path),
     ...(process.oomScoreAdj === undefined ? [] : [oomScoreAdj(process.oomScoreAdj)]),
+    ...planScheduling(process, surroundings.linux, path),
     ...(process.noNewPrivileges ? [noNewPrivs()] : []),
     ...early,
     ...(process.user.umask === undefined ? [] : [umask(process.user.umask)]),

@@ -139,6 +139,7 @@ function childOps(
     ...planProcess(process, {
       path: processPath,
       keyring,
+      linux,
       seccomp,
       lastCapability,
       afterStart: hooks.beforeExec,

@@ -28,23 +28,12 @@ export function refuseLabels(process: ProcessSpec, path: string): void {
 
 /** What the native runtime does not do is refused by name, never left out in silence. */
 export function refuseUnsupportedProcess(process: ProcessSpec, path: string): void {
-  for (const key of ["scheduler", "ioPriority", "execCPUAffinity"] as const) {
-    if (process[key]) unimplemented(`${path}.${key}`);
-  }
   refuseLabels(process, path);
 }
 
 export function refuseUnsupported(spec: Spec): void {
   const { linux } = spec;
-  for (const key of [
-    "uidMappings",
-    "gidMappings",
-    "timeOffsets",
-    "intelRdt",
-    "netDevices",
-    "memoryPolicy",
-    "personality",
-  ] as const) {
+  for (const key of ["uidMappings", "gidMappings", "timeOffsets", "intelRdt", "netDevices"] as const) {
     if (linux[key]) unimplemented(`config.json: linux.${key}`);
   }
   if (linux.mountLabel !== "") {

@@ -2,8 +2,8 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type CommandOptions, runCommand } from "../../support/command.js";
-import { Container, type CreateOptions } from "./container.js";
 import { defaultConfig, type Edit, merge, script } from "./config.js";
+import { Container, type CreateOptions } from "./container.js";
 import type { Rootfs } from "./rootfs.js";
 import { callRuntime, type Place, type Result, type Runtime } from "./runtime.js";
 

@@ -3,8 +3,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type CommandOptions, eventually } from "../../support/command.js";
 import { seconds } from "../../support/bed.js";
+import { type CommandOptions, eventually } from "../../support/command.js";
 import { callRuntime, globalArguments, logged, type Place, type Result, type Runtime } from "./runtime.js";
 
 export interface State {

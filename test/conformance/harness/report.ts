@@ -1,6 +1,7 @@
 // The table, what failed and why, and whether the suite as a whole passes.
-import { isVigil } from "./runtime.js";
+
 import { leftoverTest, type Run, type Verdict } from "./results.js";
+import { isVigil } from "./runtime.js";
 import type { Test } from "./test.js";
 
 export interface Judgement {
@@ -47,7 +48,9 @@ export function printTable(tests: readonly Test[], runs: readonly Run[]): void {
   const width = Math.max(...names.map((name) => name.length));
   const columns = runs.map((run) => ({ run, width: Math.max(4, run.runtime.title.length) }));
   const row = (first: string, cells: readonly string[]) =>
-    console.log([first.padEnd(width), ...columns.map((column, at) => (cells[at] ?? "").padEnd(column.width))].join("  "));
+    console.log(
+      [first.padEnd(width), ...columns.map((column, at) => (cells[at] ?? "").padEnd(column.width))].join("  "),
+    );
   row(
     "",
     runs.map((run) => run.runtime.title),

@@ -1,8 +1,8 @@
 // Copies of a small root file system. A copy of its own for every test: some write to it, and some try to break it.
 import { copyFileSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { runCommand } from "../../support/command.js";
 import { bed } from "../../support/bed.js";
+import { runCommand } from "../../support/command.js";
 
 export type Rootfs = (folder: string) => void;
 

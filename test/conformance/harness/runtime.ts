@@ -1,8 +1,8 @@
 // A runtime under test: a program with runc's command line.
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
-import { type CommandOptions, runCommand } from "../../support/command.js";
 import { seconds } from "../../support/bed.js";
+import { type CommandOptions, runCommand } from "../../support/command.js";
 
 export interface Result {
   readonly code: number;

@@ -61,6 +61,15 @@ test.each<[ops.Op, unknown[]]>([
   [ops.hook(program, "s"), ["n", "/p", ["p"], ["A=b"], 7, "/d", "s"]],
   [ops.runtimeHook(program, "s", "t"), ["n", "/p", ["p"], ["A=b"], 7, "/d", "s", "t"]],
   [ops.containerHook(program, "s", "t"), ["n", "/p", ["p"], ["A=b"], 7, "/d", "s", "t"]],
+  [ops.initialCpuAffinity(new Uint8Array([1])), [Buffer.from([1])]],
+  [
+    ops.scheduler({ policy: 6, flags: 1n, nice: -3, priority: 2, runtime: 4n, deadline: 5n, period: 6n }),
+    [6, 1n, 2 ** 32 - 3, 2, 4n, 5n, 6n],
+  ],
+  [ops.ioPriority(2, 7), [2, 7]],
+  [ops.personality(8n), [8n]],
+  [ops.memoryPolicy(3, new Uint8Array([1])), [3, Buffer.from([1])]],
+  [ops.cpuAffinity(new Uint8Array([1])), [Buffer.from([1])]],
 ])("$name is read by the core's table as it was written", (op, args) => {
   const plain = JSON.parse(JSON.stringify(args, (_, value) => (typeof value === "bigint" ? `${value}n` : value)));
   const [decoded] = decodeOps(ops.encodeOps([op]));

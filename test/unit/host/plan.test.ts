@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openBundle, parseProcess } from "../../../src/host/bundle.js";
 import type { CgroupHost } from "../../../src/host/cgroup/detect.js";
 import { decodeHandle, encodeHandle } from "../../../src/host/runtime/handle.js";
+import { parseIdList } from "../../../src/host/runtime/id-list.js";
 import { type PlanSurroundings, planContainer } from "../../../src/host/runtime/plan.js";
 import { planExec } from "../../../src/host/runtime/plan-exec.js";
 import type { CreateSpec, MountSpec } from "../../../src/task/ports.js";
@@ -342,8 +343,62 @@ test.each<[string, string, (config: Config) => unknown]>([
   ["unimplemented", "config.json: linux.uidMappings", (c) => (c.linux.uidMappings = [{}])],
   ["unimplemented", "config.json: linux.intelRdt", (c) => (c.linux.intelRdt = { closID: "x" })],
   ["unimplemented", "config.json: linux.timeOffsets", (c) => (c.linux.timeOffsets = { monotonic: { secs: 1 } })],
-  ["unimplemented", "config.json: linux.personality", (c) => (c.linux.personality = { domain: "LINUX32" })],
-  ["unimplemented", "config.json: process.scheduler", (c) => (c.process.scheduler = { policy: "SCHED_FIFO" })],
+  [
+    "invalid_argument",
+    'config.json: linux.personality.domain: "LINUX64"',
+    (c) => (c.linux.personality = { domain: "LINUX64" }),
+  ],
+  [
+    "invalid_argument",
+    "config.json: linux.personality.flags",
+    (c) => (c.linux.personality = { domain: "LINUX", flags: ["ADDR_NO_RANDOMIZE"] }),
+  ],
+  [
+    "invalid_argument",
+    'config.json: process.scheduler.policy: "toString"',
+    (c) => (c.process.scheduler = { policy: "toString" }),
+  ],
+  ["invalid_argument", "config.json: process.scheduler.policy: expected", (c) => (c.process.scheduler = {})],
+  [
+    "invalid_argument",
+    "config.json: process.scheduler.nice: 20",
+    (c) => (c.process.scheduler = { policy: "SCHED_BATCH", nice: 20 }),
+  ],
+  [
+    "invalid_argument",
+    "config.json: process.scheduler.priority: SCHED_OTHER has none",
+    (c) => (c.process.scheduler = { policy: "SCHED_OTHER", priority: 1 }),
+  ],
+  [
+    "invalid_argument",
+    "config.json: process.scheduler: SCHED_RR has no runtime",
+    (c) => (c.process.scheduler = { policy: "SCHED_RR", priority: 1, runtime: 5 }),
+  ],
+  [
+    "invalid_argument",
+    "config.json: process.scheduler.flags[0]",
+    (c) => (c.process.scheduler = { policy: "SCHED_OTHER", flags: ["x"] }),
+  ],
+  [
+    "invalid_argument",
+    "config.json: process.ioPriority.class",
+    (c) => (c.process.ioPriority = { class: "IOPRIO_CLASS_NONE", priority: 1 }),
+  ],
+  [
+    "invalid_argument",
+    "config.json: process.ioPriority.priority",
+    (c) => (c.process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 8 }),
+  ],
+  [
+    "invalid_argument",
+    "config.json: linux.memoryPolicy.nodes: MPOL_BIND needs some",
+    (c) => (c.linux.memoryPolicy = { mode: "MPOL_BIND" }),
+  ],
+  [
+    "invalid_argument",
+    "config.json: linux.memoryPolicy.nodes: MPOL_LOCAL takes none",
+    (c) => (c.linux.memoryPolicy = { mode: "MPOL_LOCAL", nodes: "0" }),
+  ],
   ["unimplemented", "config.json: mounts[0].options: rro", (c) => (c.mounts[0].options = ["rro"])],
   ["unimplemented", "config.json: mounts[0]: id-mapped mounts", (c) => (c.mounts[0].uidMappings = [{ size: 1 }])],
   ["invalid_argument", "config.json: mounts[0].type: must not be empty", (c) => (c.mounts[0].type = "")],
@@ -453,6 +508,68 @@ test("capabilities that nobody knows are left out with a warning; without the me
   );
 });
 
+describe("scheduling", () => {
+  test("of an init: numbers of the kernel, before its privileges go", () => {
+    const { child, birth } = plan({
+      change: (config) => {
+        config.process.scheduler = {
+          policy: "SCHED_DEADLINE",
+          flags: ["SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_DL_OVERRUN"],
+          runtime: 1_000_000,
+          deadline: 2_000_000,
+          period: 3_000_000,
+        };
+        config.process.ioPriority = { class: "IOPRIO_CLASS_IDLE", priority: 7 };
+        config.linux.personality = { domain: "LINUX32" };
+        config.linux.memoryPolicy = { mode: "MPOL_INTERLEAVE", nodes: "1,64", flags: ["MPOL_F_STATIC_NODES"] };
+        // Not applicable to an init (config.md).
+        config.process.execCPUAffinity = { initial: "0", final: "0" };
+      },
+    });
+    expect(child).toContain("SCHEDULER 6 0x5 0 0 0xf4240 0x1e8480 0x2dc6c0");
+    expect(child).toContain("IO_PRIORITY 3 7");
+    expect(child).toContain("PERSONALITY 0x8");
+    const decoded = decodeOps(birth.ops);
+    expect(decoded.find(({ name }) => name === "MEMORY_POLICY")?.args).toEqual([
+      0x8003,
+      Buffer.from([2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]),
+    ]);
+    const all = names(birth.ops);
+    expect(all.indexOf("MEMORY_POLICY")).toBeLessThan(all.indexOf("USER"));
+    expect(all).not.toContain("CPU_AFFINITY");
+  });
+
+  test.each([
+    ["SCHED_OTHER", { nice: -20 }, "0 0x0 4294967276 0"],
+    ["SCHED_FIFO", { priority: 99 }, "1 0x0 0 99"],
+    ["SCHED_RR", { priority: 1 }, "2 0x0 0 1"],
+    ["SCHED_BATCH", { nice: 19 }, "3 0x0 19 0"],
+    ["SCHED_ISO", {}, "4 0x0 0 0"],
+    ["SCHED_IDLE", {}, "5 0x0 0 0"],
+  ])("%s", (policy, more, shown) => {
+    const { child } = plan({ change: (config) => (config.process.scheduler = { policy, ...more }) });
+    expect(child).toContain(`SCHEDULER ${shown} 0x0 0x0 0x0`);
+  });
+
+  test.each([
+    ["0", [1]],
+    ["0-3,7", [0x8f]],
+    [" 1 , ,63,", [2, 0, 0, 0, 0, 0, 0, 0x80]],
+    ["64", [0, 0, 0, 0, 0, 0, 0, 0, 1]],
+  ])("CPUs %s", (text, bytes) => {
+    const mask = [...(parseIdList(text, "p") ?? [])];
+    expect(mask.length % 8).toBe(0);
+    expect(mask.slice(0, bytes.length)).toEqual(bytes);
+    expect(mask.slice(bytes.length).every((byte) => byte === 0)).toBe(true);
+  });
+
+  test("no CPUs", () => {
+    expect(parseIdList("", "p")).toBeUndefined();
+    for (const bad of [",", "x", "-1", "3-1", "1-2-3", "65537", "1-", "0x1", "4294967296"])
+      expect(() => parseIdList(bad, "p"), bad).toThrow(expect.objectContaining({ code: "invalid_argument" }));
+  });
+});
+
 describe("hooks", () => {
   const all = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
   const hooked = (change: (config: Config) => void = () => undefined) =>
@@ -524,8 +641,8 @@ describe("hooks", () => {
 });
 
 describe("exec", () => {
-  const execIn = (process: object, terminal = false) => {
-    const { placement, namespaces, mountPoint, keyring } = plan();
+  const execIn = (process: object, terminal = false, change?: (config: Config) => void) => {
+    const { placement, namespaces, mountPoint, keyring } = plan(change ? { change } : {});
     const handle = encodeHandle({
       placement,
       namespaces: namespaces.all,
@@ -537,13 +654,13 @@ describe("exec", () => {
       later: undefined,
     });
     const container = { id: "t1", bundle, handle: JSON.parse(JSON.stringify(handle)) };
-    const init = openBundle(bundle).spec.process;
+    const { process: init, linux } = openBundle(bundle).spec;
     const spec = { execId: "e1", stdio: { stdin: "", stdout: "/out", stderr: "", terminal }, process: "" };
     return planExec(
       container,
       decodeHandle(container),
       spec,
-      { own: parseProcess(JSON.stringify(process)), init },
+      { own: parseProcess(JSON.stringify(process)), init, linux },
       {
         namespace: "default",
         seccomp: undefined,
@@ -554,6 +671,38 @@ describe("exec", () => {
       },
     );
   };
+
+  test("runs where it is told to, and else as its container's init", () => {
+    const change = (config: Config) => {
+      config.process.scheduler = { policy: "SCHED_BATCH", nice: 3 };
+      config.process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 1 };
+      config.process.execCPUAffinity = { initial: "0", final: "1" };
+      config.linux.personality = { domain: "LINUX32" };
+    };
+    const of = (more: object) => execIn({ args: ["id"], cwd: "/", ...more }, false, change);
+    const inherited = of({});
+    expect(decodeOps(inherited.birth.script)).toMatchObject([
+      { name: "INITIAL_CPU_AFFINITY", args: [Buffer.from([1, 0, 0, 0, 0, 0, 0, 0])] },
+    ]);
+    expect(decodeOps(inherited.birth.ops)[0]).toMatchObject({
+      name: "CPU_AFFINITY",
+      args: [Buffer.from([2, 0, 0, 0, 0, 0, 0, 0])],
+    });
+    expect(inherited.ops.map(({ name }) => name).slice(0, 2)).toEqual(["initialCpuAffinity", "cpuAffinity"]);
+    expect(showOps(inherited.birth.ops)).toEqual(
+      expect.arrayContaining(["SCHEDULER 3 0x0 3 0 0x0 0x0 0x0", "IO_PRIORITY 2 1", "PERSONALITY 0x8"]),
+    );
+    const own = of({
+      scheduler: { policy: "SCHED_OTHER", nice: 5 },
+      ioPriority: { class: "IOPRIO_CLASS_RT", priority: 0 },
+      execCPUAffinity: { initial: "", final: "" },
+    });
+    expect(showOps(own.birth.ops)).toEqual(
+      expect.arrayContaining(["SCHEDULER 0 0x0 5 0 0x0 0x0 0x0", "IO_PRIORITY 1 0"]),
+    );
+    expect(own.birth.script).toHaveLength(0);
+    expect(() => of({ execCPUAffinity: { final: "a" } })).toThrow("process.execCPUAffinity.final");
+  });
 
   test("enters what the container has, in its cgroups, and does not wait", () => {
     const { birth } = execIn({
@@ -607,9 +756,9 @@ describe("exec", () => {
     ]);
   });
 
-  test("what the runtime does not do is named as the exec's", () => {
-    expect(() => execIn({ args: ["a"], cwd: "/", ioPriority: { class: "IOPRIO_CLASS_RT" } })).toThrow(
-      "process.ioPriority: not implemented",
+  test("a mistake is named as the exec's", () => {
+    expect(() => execIn({ args: ["a"], cwd: "/", ioPriority: { class: "IOPRIO_CLASS_X", priority: 1 } })).toThrow(
+      'process.ioPriority.class: "IOPRIO_CLASS_X" is not known',
     );
   });
 });
