@@ -220,6 +220,9 @@ enum vg_child_op {
         VG_OP_PERSONALITY = 74, /* u64 */
         VG_OP_MEMORY_POLICY = 75, /* u32 mode and flags, bytes node mask */
         VG_OP_CPU_AFFINITY = 76,  /* bytes CPU mask */
+        VG_OP_USER_MAP = 60,  /* str uid_map, str gid_map: the texts of user_namespaces(7) for the user namespace just made; then
+                               * as VG_OP_USER_ROOT. The helper writes them, with the host's privileges */
+        VG_OP_USER_ROOT = 61, /* become uid 0 and gid 0 of the user namespace entered, before anything is made in it */
 };
 
 #endif

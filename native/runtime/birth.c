@@ -11,6 +11,7 @@
 
 #include "io/open.h"
 #include "lib/cleanup.h"
+#include "runtime/favour.h"
 #include "runtime/hook.h"
 #include "runtime/host.h"
 #include "runtime/hygiene.h"
@@ -71,18 +72,38 @@ static int await_watch(struct helper *h, struct vg_failure *failure) {
         return status < 0 ? vg_fail(failure, status, "talk to the core") : 0;
 }
 
-/* The child's next word. */
-static int listen_to(struct helper *h, const struct vg_spawned *spawned, char *ret_tag, struct vg_failure *failure) {
+/* Waits for a message of the child, or for its end. -ECONNABORTED: the core has given this birth up, or is dead. */
+static int await_child(const struct helper *h, const struct vg_spawned *spawned) {
         struct pollfd waits[] = {
                 {.fd = spawned->talk, .events = POLLIN},
-                {.fd = h->channel, .events = POLLRDHUP}, /* the core has given this birth up, or is dead */
+                {.fd = h->channel, .events = POLLRDHUP},
         };
         while (poll(waits, VG_COUNT(waits), -1) < 0)
                 if (errno != EINTR)
-                        return vg_fail(failure, -errno, "wait for the container's init");
-        if (waits[1].revents && !waits[0].revents) {
+                        return -errno;
+        return waits[1].revents && !waits[0].revents ? -ECONNABORTED : 0;
+}
+
+/* Until the child has something else to say than what it wants to be done for it. */
+static int do_favours(const struct helper *h, const struct vg_spawned *spawned) {
+        char tag = 0;
+        int status;
+        while ((status = await_child(h, spawned)) == 0 && vg_message_peek(spawned->talk, &tag) == 0 && vg_favour_is(tag)) {
+                status = vg_favour_answer(h->host.proc, spawned);
+                /* EPIPE, ECONNRESET: it has died meanwhile, which the next look shows. */
+                if (status < 0 && status != -EPIPE && status != -ECONNRESET)
+                        return status;
+        }
+        return status;
+}
+
+/* The child's next word. */
+static int listen_to(struct helper *h, const struct vg_spawned *spawned, char *ret_tag, struct vg_failure *failure) {
+        int status = do_favours(h, spawned);
+        if (status < 0) {
                 vg_spawned_kill(spawned);
-                return vg_fail(failure, -ECONNRESET, "talk to the core");
+                return status == -ECONNABORTED ? vg_fail(failure, -ECONNRESET, "talk to the core")
+                                               : vg_fail(failure, status, "wait for the container's init");
         }
         if (vg_message_receive(spawned->talk, ret_tag, failure) == 0)
                 return 0;

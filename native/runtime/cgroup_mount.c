@@ -25,11 +25,10 @@ static struct hierarchy hierarchy_at(char *const *triples, uint32_t index) {
 
 /* `found` was found in `root`. */
 static int bind_from_host(struct vg_child *c, const char *host, int root, const struct vg_found *found, uint64_t flags) {
-        _cleanup_close_ int source = open(host, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        _cleanup_close_ int mounted = -1;
-        if (source < 0)
-                return -errno;
-        int status = vg_mount_on(c->proc, NULL, source, found->fd, NULL, MS_BIND | MS_REC, NULL);
+        _cleanup_close_ int source = -1, mounted = -1;
+        int status = vg_child_open_host(c, host, O_DIRECTORY, &source);
+        if (status == 0)
+                status = vg_mount_on(c->proc, NULL, source, found->fd, NULL, MS_BIND | MS_REC, NULL);
         if (status == 0)
                 status = vg_root_find_mounted(root, found, &mounted);
         return status < 0 ? status : vg_mount_flags(c->proc, mounted, OWN_FLAGS(flags), 0);

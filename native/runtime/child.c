@@ -53,6 +53,8 @@ static int (*handler_of(uint16_t code))(struct vg_child *, const struct vg_op_ar
                 {VG_OP_PERSONALITY, vg_child_personality},
                 {VG_OP_MEMORY_POLICY, vg_child_memory_policy},
                 {VG_OP_CPU_AFFINITY, vg_child_cpu_affinity},
+                {VG_OP_USER_MAP, vg_child_user_map},
+                {VG_OP_USER_ROOT, vg_child_user_root},
         };
         for (size_t i = 0; i < VG_COUNT(table); i++)
                 if (table[i].code == code)

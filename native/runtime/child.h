@@ -23,12 +23,20 @@ struct vg_child {
         mode_t umask;
         bool umask_settled;
         bool cgroup_namespace;
+        bool joined;            /* the namespaces given by path have been entered before it was made */
+        bool in_user_namespace; /* root of one: host privileges are the helper's alone */
 };
 
 _Noreturn void vg_child_run(struct vg_child *child);
 
+/* A user namespace of its own, or joined by path. */
+bool vg_birth_has_user_namespace(const struct vg_birth *birth);
+/* Enters the namespaces that the plan gives by path; `pid`: those of pids, too, which hold for children made later. */
+int vg_join_paths(const struct vg_birth *birth, bool pid, struct vg_failure *failure);
 /* Enters the namespaces of the plan that are not made by clone3 and not the pid namespace. */
 int vg_child_join(struct vg_child *child, struct vg_failure *failure);
+/* An O_PATH descriptor on what is at a path of the host, in the child's mount namespace. */
+int vg_child_open_host(struct vg_child *child, const char *path, int flags, int *ret_fd);
 /* From here on the helper has nothing to undo: it ends, and the child speaks for itself. `tag` is 'r' or 'x'. */
 int vg_child_release_helper(struct vg_child *child, char tag);
 /* The umask of the container, after the last file that the plan makes. */
@@ -47,7 +55,9 @@ VG_CHILD_OP(vg_child_console); /* console.c */
 VG_CHILD_OP(vg_child_mask);    /* paths.c */
 VG_CHILD_OP(vg_child_readonly_path);
 VG_CHILD_OP(vg_child_readonly_root);
-VG_CHILD_OP(vg_child_user);           /* ids.c */
+VG_CHILD_OP(vg_child_user);     /* ids.c */
+VG_CHILD_OP(vg_child_user_map); /* user_namespace.c */
+VG_CHILD_OP(vg_child_user_root);
 VG_CHILD_OP(vg_child_capabilities);   /* capabilities.c */
 VG_CHILD_OP(vg_child_unshare_cgroup); /* settings.c */
 VG_CHILD_OP(vg_child_hostname);

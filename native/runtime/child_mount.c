@@ -29,11 +29,7 @@ static int find_target(struct vg_child *c, const struct plan *plan, enum vg_miss
 static int open_source(struct vg_child *c, const struct plan *plan, int *ret_fd) {
         if (!plan->host_source)
                 return vg_root_open(c->root, plan->source, O_PATH, ret_fd);
-        int fd = open(plan->source, O_PATH | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        *ret_fd = fd;
-        return 0;
+        return vg_child_open_host(c, plan->source, 0, ret_fd);
 }
 
 static int bind(struct vg_child *c, const struct plan *plan, struct vg_failure *f) {

@@ -36,14 +36,17 @@ static bool is_device(const struct stat *st, mode_t type, dev_t device) {
 
 /* mknod is refused in a user namespace: the host's node of that name serves, if it is that device. */
 static int bind_node(struct vg_child *c, const char *path, mode_t type, dev_t device) {
-        _cleanup_close_ int source = open(path, O_PATH | O_CLOEXEC);
+        _cleanup_close_ int source = -1;
         struct stat st;
-        if (source < 0 || fstat(source, &st) < 0)
-                return -errno;
+        int status = vg_child_open_host(c, path, 0, &source);
+        if (status == 0 && fstat(source, &st) < 0)
+                status = -errno;
+        if (status < 0)
+                return status;
         if (!is_device(&st, type, device))
                 return -ENODEV;
         _cleanup_found_ struct vg_found found = VG_FOUND_NONE;
-        int status = vg_root_find_target(c->root, path, VG_MISSING_FILE, &found);
+        status = vg_root_find_target(c->root, path, VG_MISSING_FILE, &found);
         return status < 0 ? status : vg_mount_on(c->proc, NULL, source, found.fd, NULL, MS_BIND, NULL);
 }
 

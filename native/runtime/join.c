@@ -7,8 +7,6 @@
 #include "lib/cleanup.h"
 #include "runtime/child.h"
 
-#define OTHERS(flags) ((int)((flags) & ~(uint64_t)(CLONE_NEWPID | CLONE_NEWUSER)))
-
 static int open_all(const struct vg_birth *birth, int *fds, struct vg_failure *failure) {
         for (uint32_t i = 0; i < birth->n_joins; i++) {
                 fds[i] = open(birth->joins[i].path, O_RDONLY | O_CLOEXEC);
@@ -31,35 +29,30 @@ static int join(const struct vg_birth *birth, int *fds, uint64_t which, bool put
         return 0;
 }
 
-static int join_paths(struct vg_child *c, struct vg_failure *failure) {
-        const struct vg_birth *birth = c->birth;
+int vg_join_paths(const struct vg_birth *birth, bool pid, struct vg_failure *failure) {
         if (birth->n_joins == 0)
                 return 0;
         /* All are opened before the first is entered: a mount namespace takes the paths away. Left to exec or _exit on failure. */
         _cleanup_free_ int *fds = calloc(birth->n_joins, sizeof *fds);
         if (!fds)
                 return vg_fail(failure, -ENOMEM, "join namespaces");
-        uint64_t user = 0;
+        uint64_t others = pid ? ~(uint64_t)CLONE_NEWUSER : ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWPID), user = 0;
         for (uint32_t i = 0; i < birth->n_joins; i++)
                 user |= birth->joins[i].flag & CLONE_NEWUSER;
         int status = open_all(birth, fds, failure);
         /* user_namespaces(7): a namespace is entered with CAP_SYS_ADMIN in the user namespace that owns it, which is either the
          * present one or the one that is about to be entered. */
         if (status == 0)
-                status = join(birth, fds, ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWPID), user != 0, failure);
+                status = join(birth, fds, others, user != 0, failure);
         if (status == 0 && user)
                 status = join(birth, fds, CLONE_NEWUSER, false, failure);
         if (status == 0 && user)
-                status = join(birth, fds, ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWPID), false, failure);
-        /* The new ones shall belong to the user namespace entered: the helper's clone3 has left them out then. */
-        if (status == 0 && user && OTHERS(birth->clone_flags & ~(uint64_t)CLONE_NEWCGROUP) &&
-            unshare(OTHERS(birth->clone_flags & ~(uint64_t)CLONE_NEWCGROUP)) < 0)
-                status = vg_fail(failure, -errno, "make new namespaces");
+                status = join(birth, fds, others, false, failure);
         return status;
 }
 
 int vg_child_join(struct vg_child *c, struct vg_failure *failure) {
-        int status = join_paths(c, failure);
+        int status = c->joined ? 0 : vg_join_paths(c->birth, false, failure);
         if (status < 0)
                 return status;
         uint64_t init = c->birth->init_namespaces & ~(uint64_t)CLONE_NEWPID;

@@ -52,6 +52,40 @@ int vg_message_send_failure(int channel, const struct vg_failure *failure) {
         return vg_message_send(channel, message, FAILURE_HEAD + length, NULL, 0);
 }
 
+int vg_message_take(int channel, void *into, size_t *size, int *ret_fd) {
+        union {
+                struct cmsghdr align;
+                char room[CMSG_SPACE(sizeof(int))];
+        } control = {0};
+        struct iovec part = {.iov_base = into, .iov_len = *size};
+        struct msghdr envelope = {.msg_iov = &part, .msg_iovlen = 1};
+        if (ret_fd) {
+                envelope.msg_control = control.room;
+                envelope.msg_controllen = sizeof control.room;
+        }
+        ssize_t taken;
+        do
+                taken = recvmsg(channel, &envelope, MSG_CMSG_CLOEXEC);
+        while (taken < 0 && errno == EINTR);
+        if (taken < 0)
+                return -errno;
+        if (taken == 0)
+                return -ECONNRESET;
+        struct cmsghdr *head = ret_fd ? CMSG_FIRSTHDR(&envelope) : NULL;
+        if (head && head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(sizeof(int)))
+                memcpy(ret_fd, CMSG_DATA(head), sizeof(int));
+        *size = (size_t)taken;
+        return envelope.msg_flags & MSG_TRUNC ? -EMSGSIZE : 0;
+}
+
+int vg_message_peek(int channel, char *ret_tag) {
+        ssize_t size;
+        do
+                size = recv(channel, ret_tag, 1, MSG_PEEK);
+        while (size < 0 && errno == EINTR);
+        return size < 0 ? -errno : size == 0 ? -ECONNRESET : 0;
+}
+
 int vg_message_receive(int channel, char *ret_tag, struct vg_failure *ret_failure) {
         char message[FAILURE_HEAD + VG_MESSAGE_MAX];
         ssize_t size;

@@ -13,6 +13,11 @@ int vg_message_send(int channel, const void *message, size_t size, const int *fd
 int vg_message_send_tag(int channel, char tag);
 int vg_message_send_pid(int channel, char tag, uint32_t pid);
 int vg_message_send_failure(int channel, const struct vg_failure *failure);
+/* Waits for one message and puts it into `into`, which has room for `*size` bytes; then that is its size. A descriptor that came
+ * with it is the caller's, when `ret_fd` is there to take it. -ECONNRESET when the other end is gone, -EMSGSIZE when it is longer. */
+int vg_message_take(int channel, void *into, size_t *size, int *ret_fd);
+/* The tag of the next message, which stays where it is. */
+int vg_message_peek(int channel, char *ret_tag);
 /* Waits for one message and gives its tag; -ECONNRESET when the other end is gone. For 'e' also fills `ret_failure`. */
 int vg_message_receive(int channel, char *ret_tag, struct vg_failure *ret_failure);
 

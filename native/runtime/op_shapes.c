@@ -60,6 +60,8 @@ static const struct vg_op_shape child_shapes[] = {
         {VG_OP_PERSONALITY, "8", "set personality"},
         {VG_OP_MEMORY_POLICY, "4b", "set memory policy"},
         {VG_OP_CPU_AFFINITY, "b", "set CPU affinity"},
+        {VG_OP_USER_MAP, "ss", "map users"},
+        {VG_OP_USER_ROOT, "", "become root of the user namespace"},
 };
 
 static const struct vg_op_shape *find_shape(const struct vg_op_shape *shapes, size_t count, uint16_t code) {

@@ -30,17 +30,25 @@ int vg_child_root_propagation(struct vg_child *c, const struct vg_op_args *a, st
 
 /* pivot_root(2) wants the mount that the new root is on not to be shared, and the bind must not reach its peers. Only the
  * directory on top of a mount can be changed: go up to it. */
-static int make_parent_private(struct vg_child *c, int directory) {
+static int make_parent_private(struct vg_child *c, const char *path, int directory) {
         _cleanup_close_ int at = fcntl(directory, F_DUPFD_CLOEXEC, 3);
+        _cleanup_free_ char *way = strdup(path);
+        if (!way)
+                return -ENOMEM;
         if (at < 0)
                 return -errno;
         for (;;) {
-                int status = vg_mount_on(c->proc, NULL, -1, at, NULL, MS_PRIVATE, NULL);
+                int up = -1, status = vg_mount_on(c->proc, NULL, -1, at, NULL, MS_PRIVATE, NULL);
                 if (status != -EINVAL)
                         return status;
-                int up = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-                if (up < 0)
-                        return -errno;
+                char *further;
+                if (asprintf(&further, "%s/..", way) < 0)
+                        return -ENOMEM;
+                free(way);
+                way = further;
+                int opened = vg_child_open_host(c, way, O_DIRECTORY, &up);
+                if (opened < 0)
+                        return opened;
                 bool top;
                 int same = same_file(at, up, &top);
                 close(at);
@@ -52,17 +60,19 @@ static int make_parent_private(struct vg_child *c, int directory) {
 
 int vg_child_rootfs(struct vg_child *c, const struct vg_op_args *a, struct vg_failure *f) {
         const char *path = a->at[0].string;
-        _cleanup_close_ int below = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (below < 0)
-                return vg_fail(f, -errno, "root file system %s", path);
-        int status = make_parent_private(c, below);
+        _cleanup_close_ int below = -1, above = -1;
+        int status = vg_child_open_host(c, path, O_DIRECTORY, &below);
+        if (status < 0)
+                return vg_fail(f, status, "root file system %s", path);
+        status = make_parent_private(c, path, below);
         if (status == 0)
                 status = vg_mount_on(c->proc, NULL, below, below, NULL, MS_BIND | MS_REC, NULL);
         if (status < 0)
                 return vg_fail(f, status, "bind root file system %s onto itself", path);
-        _cleanup_close_ int above = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         bool same = false;
-        status = above < 0 ? -errno : same_file(below, above, &same);
+        status = vg_child_open_host(c, path, O_DIRECTORY, &above);
+        if (status == 0)
+                status = same_file(below, above, &same);
         if (status == 0 && !same)
                 status = -ESTALE;
         if (status < 0)

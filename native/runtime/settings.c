@@ -18,6 +18,7 @@
 
 #include "lib/cleanup.h"
 #include "runtime/child.h"
+#include "runtime/favour.h"
 #include "runtime/mount.h"
 #include "runtime/sys.h"
 
@@ -55,11 +56,14 @@ int vg_child_sysctl(struct vg_child *c, const struct vg_op_args *a, struct vg_fa
 }
 
 int vg_child_rlimit(struct vg_child *c, const struct vg_op_args *a, struct vg_failure *f) {
-        (void)c;
         unsigned resource = (unsigned)a->at[0].number;
         const struct rlimit limit = {.rlim_cur = a->at[1].number, .rlim_max = a->at[2].number};
-        if (prlimit(0, resource, &limit, NULL) < 0)
-                return vg_fail(f, -errno, "set resource limit %u to %llu (hard: %llu)", resource,
+        /* Raising a hard limit takes CAP_SYS_RESOURCE in the first user namespace, setrlimit(2). */
+        int status = c->in_user_namespace                     ? vg_favour_rlimit(c, resource, &limit)
+                     : prlimit(0, resource, &limit, NULL) < 0 ? -errno
+                                                              : 0;
+        if (status < 0)
+                return vg_fail(f, status, "set resource limit %u to %llu (hard: %llu)", resource,
                                (unsigned long long)a->at[1].number, (unsigned long long)a->at[2].number);
         return 0;
 }
@@ -67,7 +71,10 @@ int vg_child_rlimit(struct vg_child *c, const struct vg_op_args *a, struct vg_fa
 int vg_child_oom_score_adj(struct vg_child *c, const struct vg_op_args *a, struct vg_failure *f) {
         char text[16];
         snprintf(text, sizeof text, "%d", (int)(int32_t)(uint32_t)a->at[0].number);
-        int status = vg_proc_write(c->proc, "self/oom_score_adj", text);
+        /* Lowering it takes the same privilege, proc_pid_oom_score_adj(5); and the file is the host's root's as long as the process
+         * is not dumpable. */
+        int status = c->in_user_namespace ? vg_favour_write(c, "oom_score_adj", text)
+                                          : vg_proc_write(c->proc, "self/oom_score_adj", text);
         return status < 0 ? vg_fail(f, status, "set oom_score_adj to %s", text) : 0;
 }
 

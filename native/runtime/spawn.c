@@ -6,12 +6,14 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "lib/cleanup.h"
 #include "runtime/cgroup.h"
 #include "runtime/deadline.h"
+#include "runtime/message.h"
 #include "runtime/sys.h"
 
 #define KILL_TIMEOUT_MS 10000
@@ -40,12 +42,10 @@ static int leave_pid_namespace(const struct vg_child *child, struct vg_failure *
 }
 
 static uint64_t clone_namespaces(const struct vg_birth *birth) {
-        /* The cgroup namespace is made by the child, once it is in its cgroup; and when a user namespace is joined the child makes
-         * the others, too, once it is in that. */
-        for (uint32_t i = 0; i < birth->n_joins; i++)
-                if (birth->joins[i].flag & CLONE_NEWUSER)
-                        return birth->clone_flags & CLONE_NEWPID;
-        return birth->clone_flags & ~(uint64_t)CLONE_NEWCGROUP;
+        /* The child makes the cgroup namespace, once it is in its cgroup, and in a user namespace the IPC namespace, once it is root
+         * there: the files of its message queues belong to their maker. */
+        uint64_t later = CLONE_NEWCGROUP | (vg_birth_has_user_namespace(birth) ? CLONE_NEWIPC : 0);
+        return birth->clone_flags & ~later;
 }
 
 static int write_pid(const char *directory, pid_t pid, struct vg_failure *failure) {
@@ -68,30 +68,63 @@ static int clone_child(const struct vg_birth *birth, int cgroup, int *ret_pidfd)
         return vg_clone3(&args);
 }
 
-int vg_spawn(struct vg_child *child, struct vg_spawned *ret_spawned, struct vg_failure *failure) {
-        const struct vg_birth *birth = child->birth;
-        bool joined = false;
-        int ends[2], status = join_pid_namespace(child, &joined, failure);
-        if (status < 0)
-                return status;
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-                return vg_fail(failure, -errno, "make a socket");
-        _cleanup_close_ int mine = ends[0], theirs = ends[1], cgroup = -1;
-        if (birth->cgroup == 2) {
-                cgroup = open(birth->cgroup_directories[0], O_PATH | O_DIRECTORY | O_CLOEXEC);
-                if (cgroup < 0)
-                        return vg_fail(failure, -errno, "open cgroup %s", birth->cgroup_directories[0]);
+/* New namespaces belong to the user namespace of their maker (user_namespaces(7)), so one that is joined has to be entered before
+ * the clone, and others have to be joined before one that is new. The helper cannot: it would lose the privileges to undo. */
+static bool needs_step(const struct vg_birth *birth) {
+        return birth->n_joins > 0 && vg_birth_has_user_namespace(birth);
+}
+
+static _Noreturn void step(struct vg_child *child, int mine, int theirs) {
+        struct vg_failure failure = {0};
+        int pidfd = -1, status = vg_join_paths(child->birth, true, &failure);
+        pid_t pid = status < 0 ? status : clone_child(child->birth, -1, &pidfd);
+        if (pid == 0) {
+                close(mine);
+                child->helper = theirs;
+                child->joined = true;
+                vg_child_run(child);
         }
+        if (status == 0 && pid < 0)
+                vg_fail(&failure, pid, "make a process in new namespaces");
+        /* Its end shall say nothing to the core. */
+        close(child->channel);
+        char report[sizeof failure.message + sizeof pid];
+        memcpy(report, &pid, sizeof pid);
+        memcpy(report + sizeof pid, failure.message, sizeof failure.message);
+        status = vg_message_send(theirs, report, sizeof report, &pidfd, pid > 0 ? 1 : 0);
+        _exit(status == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+/* The child's pid, or -errno with a failure. */
+static pid_t spawn_by_step(struct vg_child *child, int mine, int *theirs, int *ret_pidfd, struct vg_failure *failure) {
+        struct clone_args args = {.flags = CLONE_PARENT};
+        pid_t pid = vg_clone3(&args);
+        if (pid == 0)
+                step(child, mine, *theirs);
+        /* So that the end of its other holders ends the waiting below. */
+        vg_closep(theirs);
+        if (pid < 0)
+                return vg_fail(failure, pid, "make a process that joins namespaces");
+        char report[sizeof failure->message + sizeof pid];
+        size_t size = sizeof report;
+        int status = vg_message_take(mine, report, &size, ret_pidfd);
+        if (status < 0 || size != sizeof report)
+                return vg_fail(failure, status < 0 ? status : -EPROTO, "make a process that joins namespaces");
+        memcpy(&pid, report, sizeof pid);
+        return pid < 0 ? vg_fail_words(failure, pid, "%s", report + sizeof pid) : pid;
+}
+
+static pid_t spawn_directly(struct vg_child *child, int mine, int theirs, int cgroup, bool *ret_inside, int *ret_pidfd,
+                            struct vg_failure *failure) {
         bool inside = cgroup >= 0;
-        int pidfd = -1;
-        pid_t pid = clone_child(birth, cgroup, &pidfd);
+        pid_t pid = clone_child(child->birth, cgroup, ret_pidfd);
         if (inside && (pid == -ENOSYS || pid == -EINVAL || pid == -E2BIG)) {
                 /* CLONE_INTO_CGROUP is Linux 5.7. */
                 inside = false;
-                pid = clone_child(birth, -1, &pidfd);
+                pid = clone_child(child->birth, -1, ret_pidfd);
         }
         if (pid < 0 && inside)
-                return vg_fail(failure, pid, "make a process in cgroup %s", birth->cgroup_directories[0]);
+                return vg_fail(failure, pid, "make a process in cgroup %s", child->birth->cgroup_directories[0]);
         if (pid < 0)
                 return vg_fail(failure, pid, "make a process in new namespaces");
         if (pid == 0) {
@@ -99,6 +132,29 @@ int vg_spawn(struct vg_child *child, struct vg_spawned *ret_spawned, struct vg_f
                 child->helper = theirs;
                 vg_child_run(child);
         }
+        *ret_inside = inside;
+        return pid;
+}
+
+int vg_spawn(struct vg_child *child, struct vg_spawned *ret_spawned, struct vg_failure *failure) {
+        const struct vg_birth *birth = child->birth;
+        bool by_step = needs_step(birth), inside = false, joined = false;
+        int ends[2], status = by_step ? 0 : join_pid_namespace(child, &joined, failure);
+        if (status < 0)
+                return status;
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+                return vg_fail(failure, -errno, "make a socket");
+        _cleanup_close_ int mine = ends[0], theirs = ends[1], cgroup = -1;
+        if (birth->cgroup == 2 && !by_step) {
+                cgroup = open(birth->cgroup_directories[0], O_PATH | O_DIRECTORY | O_CLOEXEC);
+                if (cgroup < 0)
+                        return vg_fail(failure, -errno, "open cgroup %s", birth->cgroup_directories[0]);
+        }
+        int pidfd = -1;
+        pid_t pid = by_step ? spawn_by_step(child, mine, &theirs, &pidfd, failure)
+                            : spawn_directly(child, mine, theirs, cgroup, &inside, &pidfd, failure);
+        if (pid < 0)
+                return pid;
         struct vg_spawned spawned = {pid, pidfd, TAKE_FD(mine)};
         for (char **directory = birth->cgroup_directories; *directory && status == 0 && !inside; directory++)
                 status = write_pid(*directory, pid, failure);

@@ -65,6 +65,8 @@ export const opCodes = {
   personality: 74,
   memoryPolicy: 75,
   cpuAffinity: 76,
+  userMap: 60,
+  userRoot: 61,
 } as const;
 
 export type OpName = keyof typeof opCodes;
@@ -315,3 +317,5 @@ export const memoryPolicy = (mode: number, nodes: Uint8Array): Op =>
   op("memoryPolicy", (p) => p.u32(mode).bytes(nodes));
 
 export const cpuAffinity = (cpus: Uint8Array): Op => op("cpuAffinity", (p) => p.bytes(cpus));
+export const userMap = (uids: string, gids: string): Op => op("userMap", (p) => p.str(uids).str(gids));
+export const userRoot = (): Op => op("userRoot");

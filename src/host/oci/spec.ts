@@ -24,6 +24,8 @@ export const checkSeccomp = object({
   ),
 });
 
+const idMappings = otherwise(list(object({ containerID: uint32, hostID: uint32, size: uint32 })), []);
+
 export const checkMount = object({
   destination: text,
   type: otherwise(text, ""),
@@ -34,8 +36,8 @@ export const checkMount = object({
 });
 
 const linux = object({
-  uidMappings: present,
-  gidMappings: present,
+  uidMappings: idMappings,
+  gidMappings: idMappings,
   timeOffsets: present,
   sysctl: otherwise(map(text), new Map()),
   resources: maybe(checkResources),
@@ -81,6 +83,7 @@ export const checkSpec = object({
 
 export type Spec = ReturnType<typeof checkSpec>;
 export type LinuxSpec = Spec["linux"];
+export type IdMapping = ReturnType<typeof idMappings>[number];
 export type SpecMount = Spec["mounts"][number];
 export type SeccompSpec = ReturnType<typeof checkSeccomp>;
 export type NamespaceType = (typeof namespaceTypes)[number];

@@ -2,12 +2,13 @@ import type { ContainerRef, ExecSpec } from "../../task/ports.js";
 import { readKernelFile } from "../cgroup/files.js";
 import type { Placement } from "../cgroup/placement.js";
 import type { Birth } from "../core/birth.js";
-import { cpuAffinity, encodeOps, initialCpuAffinity, type Op } from "../core/ops.js";
+import { cpuAffinity, encodeOps, initialCpuAffinity, type Op, userRoot } from "../core/ops.js";
 import { planStreams } from "../io/streams.js";
 import type { ProcessSpec } from "../oci/process.js";
 import type { LinuxSpec } from "../oci/spec.js";
 import type { NativeHandle } from "./handle.js";
 import { parseIdList } from "./id-list.js";
+import { namespaceFlags } from "./namespaces.js";
 import { openTimeoutMs, type PlanSurroundings, terminalOps } from "./plan.js";
 import { planProcess } from "./plan-process.js";
 import { refuseUnsupportedProcess } from "./unsupported.js";
@@ -67,6 +68,7 @@ export function planExec(
   const { initial, final } = planAffinity(process);
   const ops = [
     ...final,
+    ...(handle.namespaces & namespaceFlags.user ? [userRoot()] : []),
     ...terminalOps(process.terminal, process.consoleSize),
     ...planProcess(process, {
       path: processPath,

@@ -23,7 +23,7 @@ export function planNamespaces(namespaces: LinuxSpec["namespaces"]): NamespacePl
   namespaces.forEach((namespace, index) => {
     const at = `${path}[${index}]`;
     if (byType.has(namespace.type)) refuse(`${at}.type`, `${namespace.type} is given twice`);
-    if (namespace.type === "user" || namespace.type === "time") {
+    if (namespace.type === "time") {
       throw new VigilError("unimplemented", `${at}: ${namespace.type} namespaces are not implemented`);
     }
     if (namespace.path !== "" && !namespace.path.startsWith("/")) {

@@ -1,5 +1,5 @@
 // Parts of the OCI runtime spec that no option of `ctr run` reaches.
-import { runSpec, type Scenario, type Spec } from "../scenario.js";
+import { exec, killAndDelete, runSpec, type Scenario, type Spec } from "../scenario.js";
 
 const shell = (script: string) => ["/bin/sh", "-c", script];
 
@@ -97,9 +97,130 @@ export const specifying: readonly Scenario[] = [
     ],
   },
   {
-    name: "a user namespace is refused, not ignored",
-    allowed: [{ field: /./, reason: "this version of vigil has no user namespaces and says so" }],
-    steps: [...runSpec(["--rm"], ["/bin/true"], mapped, { vigil: { code: 1, err: /uidMappings.*not implemented/ } })],
+    name: "user namespace: ids, files, mounts, devices",
+    steps: [
+      ...runSpec(
+        ["--rm"],
+        shell(
+          "cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups; id; stat -c '%n %u %g %a %F' /dev/[!m]* /dev/pts/ptmx /proc/1 /sys /; stat -c %u /dev/mqueue; " +
+            "cut -d' ' -f 2- /proc/mounts | sed 's/,size=4k//; s/,nr_inodes=1,/,/'; grep Cap /proc/self/status; hostname x && hostname; " +
+            "echo > /dev/null && head -c 3 /dev/zero | wc -c; touch /dev/shm/f && stat -c '%u %g' /dev/shm/f",
+        ),
+        mapped,
+        { out: /^ +0 +100000 +65536\n +0 +100000 +65536\nallow\nuid=0/ },
+      ),
+    ],
+  },
+  {
+    name: "user namespace: a user, limits, oom score, settings, paths",
+    steps: [
+      {
+        host: [
+          "sh",
+          "-c",
+          "mkdir -p $BASE/closed/open && echo content > $BASE/closed/open/file && chmod 700 $BASE/closed",
+        ],
+      },
+      ...runSpec(
+        ["--rm"],
+        shell(
+          "id -u; id -G; ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj /proc/sys/net/ipv4/ip_unprivileged_port_start; " +
+            "cat /proc/timer_list | wc -c; echo x > /proc/sys/kernel/domainname; cat /tmp/in/file; touch /tmp/in/other; wc -l < /etc/group",
+        ),
+        (spec, fill) => {
+          mapped(spec);
+          spec.process.user = { uid: 1000, gid: 1000, additionalGids: [5, 2000] };
+          spec.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 77, hard: 99 }];
+          spec.process.oomScoreAdj = 500;
+          spec.linux.sysctl = { "net.ipv4.ip_unprivileged_port_start": "80" };
+          spec.mounts.push({
+            destination: "/tmp/in",
+            type: "bind",
+            source: fill("$BASE/closed/open"),
+            options: ["rbind", "ro"],
+          });
+        },
+        { out: /^1000\n1000 5 2000\n77\n99\n500\n80\n0\ncontent\n/, err: /Read-only/ },
+      ),
+    ],
+  },
+  {
+    name: "user namespace: terminal, and exec",
+    steps: [
+      ...runSpec(["-d"], ["/bin/sleep", "1000"], mapped),
+      exec(
+        "e1",
+        [],
+        shell("id; cat /proc/self/uid_map; readlink /proc/self/ns/user | cut -c 1-4; grep CapEff /proc/self/status"),
+      ),
+      exec("e2", ["--user", "1000:1000"], shell("id; touch /dev/shm/mine && stat -c '%u %g' /dev/shm/mine")),
+      exec(
+        "e3",
+        ["-t"],
+        shell("until stty size 2>/dev/null | grep -q '[1-9]'; do sleep 0.1; done; tty; stat -c '%u %g %a' /dev/pts/0"),
+        { terminal: { rows: 24, columns: 80 } },
+      ),
+      ...killAndDelete,
+    ],
+  },
+  {
+    name: "user namespace: without a network namespace of its own",
+    steps: [
+      ...runSpec(
+        ["--rm"],
+        shell("id -u; ls /sys/class/net | wc -l"),
+        (spec) => {
+          mapped(spec);
+          spec.linux.namespaces = spec.linux.namespaces.filter(({ type }) => type !== "network");
+          spec.mounts = spec.mounts.filter(({ type }) => type !== "sysfs");
+          spec.mounts.push({
+            destination: "/sys",
+            type: "bind",
+            source: "/sys",
+            options: ["rbind", "ro", "nosuid", "nodev", "noexec"],
+          });
+          spec.linux.maskedPaths = [];
+        },
+        { out: /^0\n[0-9]+$/ },
+      ),
+    ],
+  },
+  {
+    name: "user namespace by options",
+    skip: (version) => (version === "1.7" ? undefined : "ctr 2.1 cannot remap the image of the bed's snapshotter"),
+    steps: [
+      {
+        ctr: [
+          ...["run", "--rm", "--uidmap", "0:100000:65536", "--gidmap", "0:200000:65536", "$IMAGE", "$ID", "sh", "-c"],
+          "cat /proc/self/uid_map /proc/self/gid_map; id; stat -c '%u %g' /bin/busybox /; touch /new && stat -c '%u %g' /new",
+        ],
+        out: /^ +0 +100000 +65536\n +0 +200000 +65536\nuid=0.*\n0 0\n0 0\n0 0$/,
+      },
+    ],
+  },
+  {
+    name: "user namespace: without maps",
+    allowed: [{ field: /stderr/, reason: "InvalidArgument names what is wrong; the stock shim says Unknown" }],
+    steps: [
+      ...runSpec(["--rm"], ["/bin/true"], (spec) => void spec.linux.namespaces.push({ type: "user" }), {
+        code: 1,
+        errors: "kind",
+      }),
+    ],
+  },
+  {
+    name: "user namespace: maps without it",
+    allowed: [{ field: /./, reason: "runc 1.2 and later refuse it, too" }],
+    steps: [
+      ...runSpec(
+        ["--rm"],
+        ["/bin/true"],
+        (spec) => {
+          spec.linux.uidMappings = [{ containerID: 0, hostID: 100000, size: 1 }];
+        },
+        { vigil: { code: 1, err: /linux\.uidMappings: needs a user namespace/ } },
+      ),
+    ],
   },
   {
     name: "rlimits, oom score, sysctl",

@@ -306,16 +306,68 @@ test("sysctls", () => {
   ]);
 });
 
+const whole = { containerID: 0, hostID: 100000, size: 65536 };
+
+describe("user namespaces", () => {
+  const mapped = (config: Config, uids: unknown, gids: unknown) => {
+    config.linux.namespaces.push({ type: "user" });
+    config.linux.uidMappings = uids;
+    config.linux.gidMappings = gids;
+  };
+
+  test("maps are written before anything else", () => {
+    const second = { containerID: 65536, hostID: 5, size: 1 };
+    const { child, birth } = plan({ change: (config) => mapped(config, [whole, second], [whole]) });
+    expect(child[0]).toBe('USER_MAP "0 100000 65536\\n65536 5 1\\n" "0 100000 65536\\n"');
+    expect(birth.cloneFlags & 0x1000_0000n).not.toBe(0n);
+  });
+
+  test("somebody else's is entered, whatever maps are given with it", () => {
+    const { child, birth } = plan({
+      change: (config) => {
+        config.linux.namespaces.push({ type: "user", path: "/proc/7/ns/user" });
+        config.linux.uidMappings = [whole];
+      },
+    });
+    expect(child[0]).toBe("USER_ROOT");
+    expect(birth.joins).toContainEqual({ flag: 0x1000_0000n, path: "/proc/7/ns/user" });
+    expect(birth.cloneFlags & 0x1000_0000n).toBe(0n);
+  });
+
+  test.each<[string, unknown, unknown]>([
+    ["linux.uidMappings: a new user namespace cannot be without", undefined, [whole]],
+    ["linux.gidMappings: a new user namespace cannot be without", [whole], []],
+    ["linux.uidMappings: do not map id 0", [{ ...whole, containerID: 1 }], [whole]],
+    ["linux.uidMappings[0].size: must not be 0", [{ ...whole, size: 0 }], [whole]],
+    ["linux.gidMappings[0].hostID: expected an integer", [whole], [{ ...whole, hostID: -1 }]],
+    ["linux.gidMappings[0].size: 65536 from hostID 4294967000 on", [whole], [{ ...whole, hostID: 4_294_967_000 }]],
+    [
+      "linux.uidMappings[1].containerID: 65535 is mapped by uidMappings[0], too",
+      [whole, { containerID: 65535, hostID: 1, size: 1 }],
+      [whole],
+    ],
+    [
+      "linux.uidMappings[0].hostID: 100000 is mapped by uidMappings[1], too",
+      [whole, { containerID: 70000, hostID: 99999, size: 2 }],
+      [whole],
+    ],
+    [
+      "linux.uidMappings: 341 mappings",
+      Array.from({ length: 341 }, (_, id) => ({ containerID: id, hostID: id, size: 1 })),
+      [whole],
+    ],
+  ])("%s", (words, uids, gids) => {
+    expect(() => plan({ change: (config) => mapped(config, uids, gids) })).toThrow(
+      expect.objectContaining({ code: "invalid_argument", message: expect.stringContaining(`config.json: ${words}`) }),
+    );
+  });
+});
+
 const without = (type: string) => (config: Config) => {
   config.linux.namespaces = config.linux.namespaces.filter((namespace: { type: string }) => namespace.type !== type);
 };
 
 test.each<[string, string, (config: Config) => unknown]>([
-  [
-    "unimplemented",
-    "config.json: linux.namespaces[5]: user namespaces",
-    (c) => c.linux.namespaces.push({ type: "user" }),
-  ],
   [
     "unimplemented",
     "config.json: linux.namespaces[5]: time namespaces",
@@ -332,6 +384,11 @@ test.each<[string, string, (config: Config) => unknown]>([
     "config.json: linux.namespaces[5].type: pid is given twice",
     (c) => c.linux.namespaces.push({ type: "pid" }),
   ],
+  [
+    "invalid_argument",
+    "config.json: linux.gidMappings: needs a user namespace",
+    (c) => (c.linux.gidMappings = [{ containerID: 0, hostID: 1, size: 1 }]),
+  ],
   ["invalid_argument", "config.json: linux.namespaces[0].path", (c) => (c.linux.namespaces[0].path = "x")],
   ["invalid_argument", "config.json: hooks.prestart[0].path", (c) => (c.hooks = { prestart: [{ path: "x" }] })],
   [
@@ -340,7 +397,6 @@ test.each<[string, string, (config: Config) => unknown]>([
     (c) => (c.hooks = { poststop: [{ path: "/x" }, { path: "/x", timeout: 0 }] }),
   ],
   ["invalid_argument", "config.json: hooks.poststart", (c) => (c.hooks = { poststart: { path: "/x" } })],
-  ["unimplemented", "config.json: linux.uidMappings", (c) => (c.linux.uidMappings = [{}])],
   ["unimplemented", "config.json: linux.intelRdt", (c) => (c.linux.intelRdt = { closID: "x" })],
   ["unimplemented", "config.json: linux.timeOffsets", (c) => (c.linux.timeOffsets = { monotonic: { secs: 1 } })],
   [
@@ -641,7 +697,7 @@ describe("hooks", () => {
 });
 
 describe("exec", () => {
-  const execIn = (process: object, terminal = false, change?: (config: Config) => void) => {
+  const execIn = (process: object, terminal = false, change?: Wish["change"]) => {
     const { placement, namespaces, mountPoint, keyring } = plan(change ? { change } : {});
     const handle = encodeHandle({
       placement,
@@ -754,6 +810,14 @@ describe("exec", () => {
       'FIND ["sh"] []',
       'EXEC ["sh"] []',
     ]);
+  });
+
+  test("in a user namespace it is root there first", () => {
+    const { birth } = execIn({ args: ["a"], cwd: "/" }, true, (config) => {
+      config.linux.namespaces.push({ type: "user", path: "/proc/7/ns/user" });
+    });
+    expect(birth.initNamespaces & 0x1000_0000n).not.toBe(0n);
+    expect(names(birth.ops).slice(0, 2)).toEqual(["USER_ROOT", "CONSOLE"]);
   });
 
   test("a mistake is named as the exec's", () => {
