@@ -117,7 +117,7 @@ export class Container {
         else if (over) reject(new Error(`ended without saying "${text}":\n${this.#out}${this.#complaint()}`));
       };
       this.#heard();
-      this.#closed.finally(() => {
+      void this.#closed.finally(() => {
         over = true;
         this.#heard();
       });
