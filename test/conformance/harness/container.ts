@@ -117,10 +117,11 @@ export class Container {
         else if (over) reject(new Error(`ended without saying "${text}":\n${this.#out}${this.#complaint()}`));
       };
       this.#heard();
-      void this.#closed.finally(() => {
+      const closed = () => {
         over = true;
         this.#heard();
-      });
+      };
+      this.#closed.then(closed, closed);
     });
     await within(`"${text}"`, heard, () => `${this.#out}${this.#complaint()}`);
   }

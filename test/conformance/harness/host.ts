@@ -57,7 +57,7 @@ export function needCapability(name: string, bit: number): void {
 
 /** The value of a line "Name:\tvalue" of /proc/PID/status. */
 export function statusField(status: string, name: string): string {
-  const found = new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1];
+  const found = new RegExp(`^${name}:[ \\t]*(.*)$`, "m").exec(status)?.[1];
   if (found === undefined) throw new Error(`no ${name} in ${status}`);
   return found.trim();
 }
