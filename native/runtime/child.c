@@ -55,6 +55,9 @@ static int (*handler_of(uint16_t code))(struct vg_child *, const struct vg_op_ar
                 {VG_OP_CPU_AFFINITY, vg_child_cpu_affinity},
                 {VG_OP_USER_MAP, vg_child_user_map},
                 {VG_OP_USER_ROOT, vg_child_user_root},
+                {VG_OP_MOUNT_ATTRIBUTES, vg_child_mount_attributes},
+                {VG_OP_TMPFS_COPY, vg_child_tmpfs_copy},
+                {VG_OP_IDMAP_BIND, vg_child_idmap_bind},
         };
         for (size_t i = 0; i < VG_COUNT(table); i++)
                 if (table[i].code == code)

@@ -47,9 +47,12 @@ void vg_child_settle_umask(struct vg_child *child);
 VG_CHILD_OP(vg_child_rootfs); /* pivot.c */
 VG_CHILD_OP(vg_child_root_propagation);
 VG_CHILD_OP(vg_child_pivot);
-VG_CHILD_OP(vg_child_mount);        /* child_mount.c */
-VG_CHILD_OP(vg_child_cgroup_mount); /* cgroup_mount.c */
-VG_CHILD_OP(vg_child_device);       /* device.c */
+VG_CHILD_OP(vg_child_mount);            /* child_mount.c */
+VG_CHILD_OP(vg_child_mount_attributes); /* mount_attributes.c */
+VG_CHILD_OP(vg_child_tmpfs_copy);       /* tmpfs_copy.c */
+VG_CHILD_OP(vg_child_idmap_bind);       /* idmap.c */
+VG_CHILD_OP(vg_child_cgroup_mount);     /* cgroup_mount.c */
+VG_CHILD_OP(vg_child_device);           /* device.c */
 VG_CHILD_OP(vg_child_symlink);
 VG_CHILD_OP(vg_child_console); /* console.c */
 VG_CHILD_OP(vg_child_mask);    /* paths.c */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "lib/cleanup.h"
 #include "runtime/message.h"
@@ -17,21 +19,25 @@ enum {
         OPEN = 'o',
         WRITE = 'w',
         RLIMIT = 'l',
+        IDMAP = 'i',
 };
 
-/* Maps are the longest texts: 340 lines, user_namespaces(7). */
+/* The longest are two maps, each less than a page (user_namespaces(7)), and a path. */
 #define TEXT_MAX 16384
 
 struct request {
         char tag;
-        char file[16];       /* WRITE */
-        uint32_t number;     /* OPEN: flags; RLIMIT: resource */
-        struct rlimit limit; /* RLIMIT */
-        char text[TEXT_MAX]; /* OPEN: path; WRITE: text; sent as far as it goes */
+        char file[16];        /* WRITE */
+        uint32_t number;      /* OPEN: flags; RLIMIT: resource; IDMAP: TREE and RECURSIVE */
+        struct rlimit limit;  /* RLIMIT */
+        uint32_t size;        /* of what is in texts */
+        char texts[TEXT_MAX]; /* OPEN: path; WRITE: text; IDMAP: path, two maps; each with its zero; sent as far as they go */
 };
 
+enum { TREE = 1, RECURSIVE = 2 };
+
 static int ask(struct vg_child *c, const struct request *request, int *ret_fd) {
-        int status = vg_message_send(c->helper, request, offsetof(struct request, text) + strlen(request->text) + 1, NULL, 0);
+        int status = vg_message_send(c->helper, request, offsetof(struct request, texts) + request->size, NULL, 0);
         int32_t answer = 0;
         size_t size = sizeof answer;
         if (status == 0)
@@ -42,23 +48,49 @@ static int ask(struct vg_child *c, const struct request *request, int *ret_fd) {
 }
 
 static int put_text(struct request *request, const char *text) {
-        size_t length = strlen(text);
-        if (length >= sizeof request->text)
+        size_t size = strlen(text) + 1;
+        if (size > sizeof request->texts - request->size)
                 return -E2BIG;
-        memcpy(request->text, text, length + 1);
+        memcpy(request->texts + request->size, text, size);
+        request->size += (uint32_t)size;
+        return 0;
+}
+
+enum { TEXTS_MAX = 3 };
+
+/* What is not there is empty: behind what was sent all is zero. */
+static void split_texts(const struct request *request, const char *ret_texts[TEXTS_MAX]) {
+        size_t at = 0;
+        for (unsigned i = 0; i < TEXTS_MAX; i++) {
+                ret_texts[i] = at < request->size ? request->texts + at : "";
+                at += strlen(ret_texts[i]) + 1;
+        }
+}
+
+static int ask_for_fd(struct vg_child *c, const struct request *request, int *ret_fd) {
+        int fd = -1, status = ask(c, request, &fd);
+        if (status < 0)
+                return status;
+        if (fd < 0)
+                return -EPROTO;
+        *ret_fd = fd;
         return 0;
 }
 
 int vg_favour_open(struct vg_child *c, const char *path, int flags, int *ret_fd) {
         struct request request = {.tag = OPEN, .number = (uint32_t)flags};
-        int fd = -1, status = put_text(&request, path);
+        int status = put_text(&request, path);
+        return status < 0 ? status : ask_for_fd(c, &request, ret_fd);
+}
+
+int vg_favour_idmap(struct vg_child *c, const struct vg_idmap *wanted, int *ret_fd) {
+        struct request request = {.tag = IDMAP, .number = (wanted->tree ? TREE : 0) | (wanted->recursive ? RECURSIVE : 0)};
+        int status = put_text(&request, wanted->source);
         if (status == 0)
-                status = ask(c, &request, &fd);
-        if (status == 0 && fd < 0)
-                status = -EPROTO;
+                status = put_text(&request, wanted->uids);
         if (status == 0)
-                *ret_fd = fd;
-        return status;
+                status = put_text(&request, wanted->gids);
+        return status < 0 ? status : ask_for_fd(c, &request, ret_fd);
 }
 
 int vg_favour_write(struct vg_child *c, const char *file, const char *text) {
@@ -74,7 +106,7 @@ int vg_favour_rlimit(struct vg_child *c, unsigned resource, const struct rlimit 
 }
 
 bool vg_favour_is(char tag) {
-        return tag == OPEN || tag == WRITE || tag == RLIMIT;
+        return tag == OPEN || tag == WRITE || tag == RLIMIT || tag == IDMAP;
 }
 
 /* RESOLVE_IN_ROOT: an absolute symbolic link must not lead into the helper's own mounts, which cannot be bound in the child's. */
@@ -84,7 +116,7 @@ static int open_for(int proc, pid_t pid, const struct request *request, int *ret
         _cleanup_close_ int root = openat(proc, link, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (root < 0)
                 return -errno;
-        int fd = vg_openat2(root, request->text, O_PATH | O_CLOEXEC | (uint64_t)request->number, 0, RESOLVE_IN_ROOT);
+        int fd = vg_openat2(root, request->texts, O_PATH | O_CLOEXEC | (uint64_t)request->number, 0, RESOLVE_IN_ROOT);
         if (fd < 0)
                 return fd;
         *ret_fd = fd;
@@ -97,9 +129,35 @@ static int write_for(int proc, pid_t pid, const struct request *request) {
         for (size_t i = 0; i < VG_COUNT(files); i++)
                 if (strcmp(request->file, files[i]) == 0) {
                         snprintf(path, sizeof path, "%d/%s", (int)pid, files[i]);
-                        return vg_proc_write(proc, path, request->text);
+                        return vg_proc_write(proc, path, request->texts);
                 }
         return -EINVAL;
+}
+
+/* By a process that does not come back from the child's mount namespace. -ECHILD: it died without an answer. */
+static int answer_idmap(int proc, const struct vg_spawned *spawned, const struct request *request) {
+        pid_t pid = fork();
+        if (pid < 0)
+                return -errno;
+        if (pid == 0) {
+                const char *texts[TEXTS_MAX];
+                split_texts(request, texts);
+                const struct vg_idmap wanted = {
+                        .source = texts[0],
+                        .uids = texts[1],
+                        .gids = texts[2],
+                        .tree = request->number & TREE,
+                        .recursive = request->number & RECURSIVE,
+                };
+                int fd = -1;
+                int32_t answer = vg_idmap_tree(proc, spawned, &wanted, &fd);
+                _exit(vg_message_send(spawned->talk, &answer, sizeof answer, &fd, fd >= 0 ? 1 : 0) < 0);
+        }
+        int status;
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        return WIFEXITED(status) ? 0 : -ECHILD;
 }
 
 int vg_favour_answer(int proc, const struct vg_spawned *spawned) {
@@ -108,15 +166,25 @@ int vg_favour_answer(int proc, const struct vg_spawned *spawned) {
         int status = vg_message_take(spawned->talk, &request, &size, NULL);
         if (status < 0)
                 return status;
-        if (size <= offsetof(struct request, text) || ((const char *)&request)[size - 1] != 0)
+        if (size < offsetof(struct request, texts) || size != offsetof(struct request, texts) + request.size ||
+            (request.size > 0 && request.texts[request.size - 1] != 0))
                 return -EBADMSG;
         _cleanup_close_ int fd = -1;
         int32_t answer;
-        if (request.tag == OPEN)
+        switch (request.tag) {
+        case OPEN:
                 answer = open_for(proc, spawned->pid, &request, &fd);
-        else if (request.tag == WRITE)
+                break;
+        case WRITE:
                 answer = write_for(proc, spawned->pid, &request);
-        else
+                break;
+        case RLIMIT:
                 answer = prlimit(spawned->pid, (int)request.number, &request.limit, NULL) < 0 ? -errno : 0;
+                break;
+        default: /* IDMAP */
+                answer = answer_idmap(proc, spawned, &request);
+                if (answer == 0)
+                        return 0;
+        }
         return vg_message_send(spawned->talk, &answer, sizeof answer, &fd, fd >= 0 ? 1 : 0);
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 
+#include "runtime/idmap_tree.h"
 #include "runtime/spawn.h"
 
 /* O_PATH and `flags`; every symbolic link is followed as the child's mount namespace has it. */
@@ -13,6 +14,8 @@ int vg_favour_open(struct vg_child *c, const char *path, int flags, int *ret_fd)
 /* Writes `text` to the child's own file in /proc: "uid_map", "gid_map", "setgroups", "oom_score_adj", "timens_offsets". */
 int vg_favour_write(struct vg_child *c, const char *file, const char *text);
 int vg_favour_rlimit(struct vg_child *c, unsigned resource, const struct rlimit *limit);
+/* A detached mount. */
+int vg_favour_idmap(struct vg_child *c, const struct vg_idmap *wanted, int *ret_fd);
 
 /* The helper's side. Whether a message with that tag is for vg_favour_answer(). */
 bool vg_favour_is(char tag);

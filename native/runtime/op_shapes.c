@@ -62,6 +62,9 @@ static const struct vg_op_shape child_shapes[] = {
         {VG_OP_CPU_AFFINITY, "b", "set CPU affinity"},
         {VG_OP_USER_MAP, "ss", "map users"},
         {VG_OP_USER_ROOT, "", "become root of the user namespace"},
+        {VG_OP_MOUNT_ATTRIBUTES, "s88", "set mount attributes"},
+        {VG_OP_TMPFS_COPY, "ss88s", "mount a copy"},
+        {VG_OP_IDMAP_BIND, "ss888ss1", "mount with other ids"},
 };
 
 static const struct vg_op_shape *find_shape(const struct vg_op_shape *shapes, size_t count, uint16_t code) {

@@ -3,6 +3,7 @@
 #define VG_RUNTIME_SYS_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
 #include <signal.h>
@@ -29,6 +30,14 @@ static inline int vg_pidfd_signal(int pidfd, int signal) {
 
 static inline int vg_close_range(unsigned first, unsigned last) {
         return vg_sys(syscall(SYS_close_range, first, last, 0));
+}
+
+struct mount_attr;
+/* The size of the first version of struct mount_attr, which a kernel of any later one takes, mount_setattr(2). */
+#define VG_MOUNT_ATTR_SIZE 32
+
+static inline int vg_mount_setattr(int fd, unsigned flags, struct mount_attr *attributes) {
+        return vg_sys(syscall(SYS_mount_setattr, fd, "", flags | AT_EMPTY_PATH, attributes, (size_t)VG_MOUNT_ATTR_SIZE));
 }
 
 static inline pid_t vg_clone3(struct clone_args *args) {

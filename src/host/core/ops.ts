@@ -67,6 +67,9 @@ export const opCodes = {
   cpuAffinity: 76,
   userMap: 60,
   userRoot: 61,
+  mountAttributes: 62,
+  tmpfsCopy: 63,
+  idmapBind: 64,
 } as const;
 
 export type OpName = keyof typeof opCodes;
@@ -319,3 +322,31 @@ export const memoryPolicy = (mode: number, nodes: Uint8Array): Op =>
 export const cpuAffinity = (cpus: Uint8Array): Op => op("cpuAffinity", (p) => p.bytes(cpus));
 export const userMap = (uids: string, gids: string): Op => op("userMap", (p) => p.str(uids).str(gids));
 export const userRoot = (): Op => op("userRoot");
+
+export const mountAttributes = (target: string, set: bigint, clear: bigint): Op =>
+  op("mountAttributes", (p) => p.str(target).u64(set).u64(clear));
+
+export type TmpfsCopy = Pick<ChildMount, "source" | "target" | "flags" | "propagation" | "data">;
+
+export const tmpfsCopy = (m: TmpfsCopy): Op =>
+  op("tmpfsCopy", (p) => p.str(m.source).str(m.target).u64(m.flags).u64(m.propagation).str(m.data));
+
+export interface IdmapBind extends Pick<ChildMount, "source" | "target" | "flags" | "clear" | "propagation"> {
+  /** Texts of a uid_map and a gid_map; both empty: those of the container's user namespace. */
+  readonly maps: readonly [uids: string, gids: string];
+  /** What is mounted below has other ids, too. */
+  readonly recursive: boolean;
+}
+
+export const idmapBind = (m: IdmapBind): Op =>
+  op("idmapBind", (p) =>
+    p
+      .str(m.source)
+      .str(m.target)
+      .u64(m.flags)
+      .u64(m.clear)
+      .u64(m.propagation)
+      .str(m.maps[0])
+      .str(m.maps[1])
+      .bool(m.recursive),
+  );

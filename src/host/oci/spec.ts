@@ -31,8 +31,8 @@ export const checkMount = object({
   type: otherwise(text, ""),
   source: otherwise(text, ""),
   options: otherwise(list(text), []),
-  uidMappings: present,
-  gidMappings: present,
+  uidMappings: idMappings,
+  gidMappings: idMappings,
 });
 
 const linux = object({

@@ -79,20 +79,56 @@ const clearers: readonly (readonly [string, bigint])[] = [
 const sets: ReadonlyMap<string, bigint> = new Map(setters);
 const clears: ReadonlyMap<string, bigint> = new Map(clearers);
 
-// Understood, so never file system data: each needs mount_setattr(2), a loop device or a copy, which birth plans lack.
-const unimplemented: ReadonlySet<string> = new Set([
-  ...["rro", "rrw", "rnosuid", "rsuid", "rnodev", "rdev", "rnoexec", "rexec", "rnodiratime", "rdiratime"],
-  ...["rrelatime", "rnorelatime", "rnoatime", "ratime", "rstrictatime", "rnostrictatime", "rnosymfollow", "rsymfollow"],
-  ...["idmap", "ridmap", "tmpcopyup", "loop"],
+/** Attributes of mount_setattr(2), include/uapi/linux/mount.h. */
+const ATTR = {
+  RDONLY: 1n,
+  NOSUID: 2n,
+  NODEV: 4n,
+  NOEXEC: 8n,
+  /** Kinds of access times exclude each other: who sets one clears this. None of them is "relatime". */
+  ATIME: 0x70n,
+  NOATIME: 0x10n,
+  STRICTATIME: 0x20n,
+  NODIRATIME: 0x80n,
+  NOSYMFOLLOW: 0x200000n,
+} as const;
+
+/** For a mount and all below it (OCI config.md, "Linux mount options"): what is cleared and then set. */
+const recursive: ReadonlyMap<string, readonly [clear: bigint, set: bigint]> = new Map([
+  ["rro", [ATTR.RDONLY, ATTR.RDONLY]],
+  ["rrw", [ATTR.RDONLY, 0n]],
+  ["rnosuid", [ATTR.NOSUID, ATTR.NOSUID]],
+  ["rsuid", [ATTR.NOSUID, 0n]],
+  ["rnodev", [ATTR.NODEV, ATTR.NODEV]],
+  ["rdev", [ATTR.NODEV, 0n]],
+  ["rnoexec", [ATTR.NOEXEC, ATTR.NOEXEC]],
+  ["rexec", [ATTR.NOEXEC, 0n]],
+  ["rnodiratime", [ATTR.NODIRATIME, ATTR.NODIRATIME]],
+  ["rdiratime", [ATTR.NODIRATIME, 0n]],
+  ["rnoatime", [ATTR.ATIME, ATTR.NOATIME]],
+  ["ratime", [ATTR.ATIME, 0n]],
+  ["rrelatime", [ATTR.ATIME, 0n]],
+  // Which kind instead it does not say, so it changes nothing, as with runc.
+  ["rnorelatime", [0n, 0n]],
+  ["rstrictatime", [ATTR.ATIME, ATTR.STRICTATIME]],
+  ["rnostrictatime", [ATTR.ATIME, 0n]],
+  ["rnosymfollow", [ATTR.NOSYMFOLLOW, ATTR.NOSYMFOLLOW]],
+  ["rsymfollow", [ATTR.NOSYMFOLLOW, 0n]],
 ]);
+
+// Not flags but ways of mounting: so never file system data.
+const special: ReadonlySet<string> = new Set(["idmap", "ridmap", "tmpcopyup", "loop"]);
 
 export interface MountOptions {
   readonly flags: bigint;
   readonly clear: bigint;
   /** 0n: leave. */
   readonly propagation: bigint;
+  /** Of the mount and of all below it. */
+  readonly attributes: { readonly set: bigint; readonly clear: bigint };
   readonly data: readonly string[];
-  readonly unimplemented: readonly string[];
+  /** Of "idmap", "ridmap", "tmpcopyup", "loop" those that were given. */
+  readonly special: ReadonlySet<string>;
 }
 
 export function parseMountOptions(options: readonly string[]): MountOptions {
@@ -100,11 +136,13 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
   let clear = 0n;
   let propagation = 0n;
   const data: string[] = [];
-  const refused: string[] = [];
+  const given = new Set<string>();
+  const attributes = { set: 0n, clear: 0n };
   for (const option of options) {
     const set = sets.get(option);
     const cleared = clears.get(option);
     const spread = propagations.get(option);
+    const deep = recursive.get(option);
     // The last word counts: "ro,rw" is writable.
     if (set !== undefined) {
       flags |= set;
@@ -113,10 +151,14 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
       flags &= ~cleared;
       clear |= cleared;
     } else if (spread !== undefined) propagation |= spread;
-    else if (unimplemented.has(option)) refused.push(option);
+    else if (deep !== undefined) {
+      const [cleared, set] = deep;
+      attributes.clear |= cleared;
+      attributes.set = (attributes.set & ~cleared) | set;
+    } else if (special.has(option)) given.add(option);
     else if (option !== "defaults" && option !== "") data.push(option);
   }
-  return { flags, clear, propagation, data, unimplemented: refused };
+  return { flags, clear, propagation, attributes, data, special: given };
 }
 
 /** Every option that is understood here and not handed on to a file system. */

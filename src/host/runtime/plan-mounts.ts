@@ -1,9 +1,10 @@
 import { basename, isAbsolute, join, normalize } from "node:path";
 import { VigilError } from "../../base/errors.js";
 import type { Placement } from "../cgroup/placement.js";
-import { bindOrMount, cgroupMount, type Op } from "../core/ops.js";
+import { bindOrMount, cgroupMount, idmapBind, mountAttributes, type Op, tmpfsCopy } from "../core/ops.js";
 import { refuse } from "../oci/check.js";
 import type { SpecMount } from "../oci/spec.js";
+import { idMapText } from "./id-maps.js";
 import { type MountOptions, MS, parseMountOptions } from "./mount-options.js";
 
 export interface MountPlan {
@@ -17,6 +18,8 @@ export interface MountPlan {
 interface MountSurroundings {
   readonly bundle: string;
   readonly placement: Placement;
+  /** The container is in one, its own or somebody else's. */
+  readonly userNamespace: boolean;
   readonly warn: (message: string) => void;
 }
 
@@ -37,21 +40,64 @@ function cgroups(target: string, { flags }: MountOptions, { mode, places }: Plac
   );
 }
 
-function bind(mount: SpecMount, target: string, options: MountOptions, at: string, bundle: string): Op {
+/** The maps of a bind mount with other ids; empty texts: the container's own. */
+function idMaps(mount: SpecMount, { special }: MountOptions, at: string, users: boolean): [string, string] | undefined {
+  const uids = mount.uidMappings.length > 0;
+  if (uids !== mount.gidMappings.length > 0) {
+    refuse(`${at}.${uids ? "gidMappings" : "uidMappings"}`, "must be given when the other one is");
+  }
+  if (uids) {
+    return [idMapText(mount.uidMappings, `${at}.uidMappings`), idMapText(mount.gidMappings, `${at}.gidMappings`)];
+  }
+  if (!special.has("idmap") && !special.has("ridmap")) return undefined;
+  if (!users) refuse(`${at}.options`, "idmap without mappings needs a user namespace");
+  return ["", ""];
+}
+
+function bind(mount: SpecMount, target: string, options: MountOptions, at: string, around: MountSurroundings): Op {
   if (mount.source === "") refuse(`${at}.source`, "must not be empty");
   if (options.data.length > 0) {
     refuse(`${at}.options`, `${JSON.stringify(options.data[0])} is not an option of a bind mount`);
   }
-  return bindOrMount({
+  const maps = idMaps(mount, options, at, around.userNamespace);
+  const bound = {
     type: "bind",
-    source: isAbsolute(mount.source) ? mount.source : join(bundle, mount.source),
+    source: isAbsolute(mount.source) ? mount.source : join(around.bundle, mount.source),
     target,
     flags: options.flags | MS.BIND,
     clear: options.clear,
     propagation: options.propagation,
     data: "",
     sourceIsHostPath: true,
-  });
+  };
+  return maps ? idmapBind({ ...bound, maps, recursive: options.special.has("ridmap") }) : bindOrMount(bound);
+}
+
+function mountNew(mount: SpecMount, target: string, options: MountOptions): { ops: Op[]; late: Op[] } {
+  const { flags, propagation, special } = options;
+  const data = options.data.join(",");
+  const source = mount.source || mount.type;
+  const full = { ...options, type: mount.type, source, target, data, sourceIsHostPath: false };
+  // Devices, links, copies and later mount points are made in these.
+  const writableFirst = (flags & MS.RDONLY) !== 0n && (mount.type === "tmpfs" || target === "/dev");
+  const first = writableFirst ? flags & ~MS.RDONLY : flags;
+  const made = special.has("tmpcopyup")
+    ? tmpfsCopy({ source, target, flags: first, propagation, data })
+    : bindOrMount({ ...full, flags: first });
+  if (!writableFirst) return { ops: [made], late: [] };
+  const again = bindOrMount({ ...full, flags: flags | MS.REMOUNT | MS.BIND, propagation: 0n, data: "" });
+  return { ops: [made], late: [again] };
+}
+
+/** What has a meaning for some kinds of mounts only. */
+function refuseMisplaced(mount: SpecMount, options: MountOptions, isBind: boolean, at: string): void {
+  const { special } = options;
+  if (special.has("loop")) throw new VigilError("unimplemented", `${at}.options: loop: not implemented`);
+  if (special.has("tmpcopyup") && mount.type !== "tmpfs") refuse(`${at}.options`, "tmpcopyup is for a tmpfs");
+  const mapped = mount.uidMappings.length + mount.gidMappings.length > 0;
+  if (!isBind && (mapped || special.has("idmap") || special.has("ridmap"))) {
+    throw new VigilError("unimplemented", `${at}: id-mapped mounts other than bind mounts are not implemented`);
+  }
 }
 
 function targetOf(destination: string, at: string, warn: (message: string) => void): string {
@@ -60,41 +106,29 @@ function targetOf(destination: string, at: string, warn: (message: string) => vo
   return normalize(`/${destination}`).replace(/(.)\/$/, "$1");
 }
 
-export function planMounts(mounts: readonly SpecMount[], { bundle, placement, warn }: MountSurroundings): MountPlan {
+export function planMounts(mounts: readonly SpecMount[], around: MountSurroundings): MountPlan {
+  const { placement, warn } = around;
   const ops: Op[] = [];
   const late: Op[] = [];
   let ownDev = false;
   mounts.forEach((mount, index) => {
     const at = `config.json: mounts[${index}]`;
     const options = parseMountOptions(mount.options);
-    if (options.unimplemented.length > 0) {
-      throw new VigilError("unimplemented", `${at}.options: ${options.unimplemented.join(", ")}: not implemented`);
-    }
-    if (mount.uidMappings || mount.gidMappings) {
-      throw new VigilError("unimplemented", `${at}: id-mapped mounts are not implemented`);
-    }
+    const { set, clear } = options.attributes;
     const target = targetOf(mount.destination, at, warn);
-    if (mount.type === "bind" || options.flags & MS.BIND) {
-      ops.push(bind(mount, target, options, at, bundle));
+    const isBind = mount.type === "bind" || (options.flags & MS.BIND) !== 0n;
+    refuseMisplaced(mount, options, isBind, at);
+    if (isBind) {
+      ops.push(bind(mount, target, options, at, around));
       ownDev ||= target === "/dev";
-      return;
+    } else if (mount.type === "") refuse(`${at}.type`, "must not be empty");
+    else if (mount.type === "cgroup") ops.push(cgroups(target, options, placement));
+    else {
+      const fresh = mountNew(mount, target, options);
+      ops.push(...fresh.ops);
+      late.push(...fresh.late);
     }
-    if (mount.type === "") refuse(`${at}.type`, "must not be empty");
-    if (mount.type === "cgroup") {
-      ops.push(cgroups(target, options, placement));
-      return;
-    }
-    const data = options.data.join(",");
-    const full = { ...options, type: mount.type, source: mount.source || mount.type, target, data };
-    // Devices, links and later mount points are made in these.
-    const writableFirst = (options.flags & MS.RDONLY) !== 0n && (mount.type === "tmpfs" || target === "/dev");
-    ops.push(
-      bindOrMount({ ...full, flags: writableFirst ? full.flags & ~MS.RDONLY : full.flags, sourceIsHostPath: false }),
-    );
-    if (writableFirst) {
-      const flags = full.flags | MS.REMOUNT | MS.BIND;
-      late.push(bindOrMount({ ...full, flags, propagation: 0n, data: "", sourceIsHostPath: false }));
-    }
+    if (set !== 0n || clear !== 0n) ops.push(mountAttributes(target, set, clear));
   });
   return { ops, late, ownDev };
 }

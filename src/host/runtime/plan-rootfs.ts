@@ -12,13 +12,14 @@ const idMapping = /^(uidmap|gidmap)=/;
 function planMount(spec: MountSpec, index: number, root: string): Op {
   const at = `rootfs[${index}]`;
   if (spec.type === "") refuse(`${at}.type`, "must not be empty");
-  const { flags, propagation, data, unimplemented } = parseMountOptions(spec.options);
+  const { flags, propagation, attributes, data, special } = parseMountOptions(spec.options);
   const foreign = data.find((option) => option.startsWith("X-containerd."));
   // Notes for containerd's mount manager, which should have taken them away.
   if (foreign !== undefined) refuse(`${at}.options`, `${JSON.stringify(foreign)} cannot be handled by a runtime`);
   // Attached by whoever mounts, which is the core's helper: it finds the word among the file system's own options.
-  const loop = unimplemented.filter((option) => option === "loop");
-  const refused = [...unimplemented, ...data.filter((option) => idMapping.test(option))].filter((o) => o !== "loop");
+  const loop = [...special].filter((option) => option === "loop");
+  const refused = [...special, ...data.filter((option) => idMapping.test(option))].filter((o) => o !== "loop");
+  if (attributes.clear !== 0n) refused.push("recursive attributes");
   if (refused.length > 0) {
     throw new VigilError("unimplemented", `${at}.options: ${refused.join(", ")}: not implemented`);
   }

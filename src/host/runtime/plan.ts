@@ -115,7 +115,12 @@ function childOps(
 ): Op[] {
   const { spec } = bundle;
   const { linux, process } = spec;
-  const mounts = planMounts(spec.mounts, { bundle: bundle.path, placement, warn });
+  const mounts = planMounts(spec.mounts, {
+    bundle: bundle.path,
+    placement,
+    userNamespace: namespaces.has("user"),
+    warn,
+  });
   const propagation = propagationOf(linux.rootfsPropagation);
   const root = rootDirectory(bundle, request.rootfs.length > 0);
   const hooks = birthHooks(spec.hooks, { ...spec, id: request.id, bundle: request.bundle }, root);

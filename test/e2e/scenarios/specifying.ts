@@ -292,6 +292,54 @@ export const specifying: readonly Scenario[] = [
     ],
   },
   {
+    name: "mounts: recursive attributes, propagation",
+    steps: [
+      {
+        host: [
+          "sh",
+          "-c",
+          "mkdir -p $BASE/outer/inner && mount -t tmpfs -o nodev,size=64k tmpfs $BASE/outer/inner && mount --make-private $BASE/outer/inner",
+        ],
+      },
+      ...runSpec(
+        ["--rm"],
+        shell(
+          "for d in plain all; do touch /tmp/$d/inner/x && echo $d; done; grep ' /tmp/[psu]' /proc/self/mountinfo | cut -d' ' -f 5-6; " +
+            "grep -c ' /tmp/[^ ]*shared [^-]*shared:' /proc/self/mountinfo; grep -c ' /tmp/[^ ]*unbindable.* unbindable ' /proc/self/mountinfo; " +
+            "grep ' /tmp/all/inner ' /proc/self/mountinfo | cut -d' ' -f 5-6",
+        ),
+        (spec, fill) => {
+          const source = fill("$BASE/outer");
+          const bind = (name: string, ...options: string[]) =>
+            spec.mounts.push({ destination: `/tmp/${name}`, type: "bind", source, options: ["rbind", ...options] });
+          spec.mounts.push({ destination: "/tmp", type: "tmpfs", source: "tmp", options: ["mode=1777"] });
+          bind("plain", "ro");
+          bind("all", "rro", "rnoexec", "rdev", "rnoatime");
+          bind("private", "rprivate");
+          bind("slave", "rslave");
+          bind("shared", "rshared");
+          bind("unbindable", "unbindable");
+        },
+        { code: 0, out: /^plain\n/, err: /touch: \/tmp\/all\/inner\/x: Read-only/ },
+      ),
+      { host: ["umount", "$BASE/outer/inner"] },
+    ],
+  },
+  {
+    name: "mounts: a tmpfs with what was there",
+    steps: [
+      ...runSpec(
+        ["--rm"],
+        shell("ls /etc; stat -c '%u %g %a' /etc /etc/passwd; touch /etc/new && grep -c '/etc tmpfs' /proc/mounts"),
+        (spec) => {
+          spec.root.readonly = true;
+          spec.mounts.push({ destination: "/etc", type: "tmpfs", source: "tmpfs", options: ["tmpcopyup", "mode=755"] });
+        },
+        { out: /^group\n(.*\n)*passwd\n/ },
+      ),
+    ],
+  },
+  {
     name: "devices, masked and read-only paths",
     steps: [
       ...runSpec(

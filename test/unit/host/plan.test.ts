@@ -306,6 +306,37 @@ test("sysctls", () => {
   ]);
 });
 
+test("mounts with recursive attributes, other ids, a copy", () => {
+  const maps = {
+    uidMappings: [{ containerID: 0, hostID: 7, size: 1 }],
+    gidMappings: [{ containerID: 0, hostID: 8, size: 2 }],
+  };
+  const bound = { destination: "/a", type: "bind", source: "/b" };
+  const { child } = plan({
+    change: (config) => {
+      config.mounts = [
+        { ...bound, options: ["rbind", "rro", "rnodev", "rdev", "rnoatime"] },
+        { ...bound, options: ["rbind", "rstrictatime", "ratime"] },
+        { ...bound, options: ["rbind", "ridmap", "ro"], ...maps },
+        { ...bound, options: ["idmap"] },
+        { destination: "/c", type: "tmpfs", source: "d", options: ["tmpcopyup", "ro", "nosuid", "size=1m"] },
+      ];
+      config.linux.namespaces.push({ type: "user", path: "/proc/7/ns/user" });
+    },
+  });
+  const from = child.indexOf('BIND_OR_MOUNT "bind" "/b" "/a" 0x5000 0x0 0x0 "" 1');
+  expect(child.slice(from, from + 7)).toEqual([
+    'BIND_OR_MOUNT "bind" "/b" "/a" 0x5000 0x0 0x0 "" 1',
+    'MOUNT_ATTRIBUTES "/a" 0x11 0x75',
+    'BIND_OR_MOUNT "bind" "/b" "/a" 0x5000 0x0 0x0 "" 1',
+    'MOUNT_ATTRIBUTES "/a" 0x0 0x70',
+    'IDMAP_BIND "/b" "/a" 0x5001 0x0 0x0 "0 7 1\\n" "0 8 2\\n" 1',
+    'IDMAP_BIND "/b" "/a" 0x1000 0x0 0x0 "" "" 0',
+    'TMPFS_COPY "d" "/c" 0x2 0x0 "size=1m"',
+  ]);
+  expect(child).toContain('BIND_OR_MOUNT "tmpfs" "d" "/c" 0x1023 0x0 0x0 "" 0');
+});
+
 const whole = { containerID: 0, hostID: 100000, size: 65536 };
 
 describe("user namespaces", () => {
@@ -455,8 +486,28 @@ test.each<[string, string, (config: Config) => unknown]>([
     "config.json: linux.memoryPolicy.nodes: MPOL_LOCAL takes none",
     (c) => (c.linux.memoryPolicy = { mode: "MPOL_LOCAL", nodes: "0" }),
   ],
-  ["unimplemented", "config.json: mounts[0].options: rro", (c) => (c.mounts[0].options = ["rro"])],
-  ["unimplemented", "config.json: mounts[0]: id-mapped mounts", (c) => (c.mounts[0].uidMappings = [{ size: 1 }])],
+  ["unimplemented", "config.json: mounts[0].options: loop", (c) => (c.mounts[0].options = ["loop"])],
+  ["unimplemented", "config.json: mounts[0]: id-mapped mounts other", (c) => (c.mounts[0].uidMappings = [whole])],
+  ["invalid_argument", "config.json: mounts[0].options: tmpcopyup", (c) => (c.mounts[0].options = ["tmpcopyup"])],
+  [
+    "invalid_argument",
+    "config.json: mounts[0].gidMappings: must be given",
+    (c) => (c.mounts[0] = { destination: "/x", type: "bind", source: "/y", uidMappings: [whole] }),
+  ],
+  [
+    "invalid_argument",
+    "config.json: mounts[0].options: idmap without mappings needs a user namespace",
+    (c) => (c.mounts[0] = { destination: "/x", type: "bind", source: "/y", options: ["idmap"] }),
+  ],
+  [
+    "invalid_argument",
+    "config.json: mounts[0].uidMappings[0].size: must not be 0",
+    (c) =>
+      (c.mounts[0] = {
+        ...{ destination: "/x", type: "bind", source: "/y" },
+        ...{ uidMappings: [{ ...whole, size: 0 }], gidMappings: [whole] },
+      }),
+  ],
   ["invalid_argument", "config.json: mounts[0].type: must not be empty", (c) => (c.mounts[0].type = "")],
   [
     "invalid_argument",
