@@ -224,11 +224,12 @@ enum vg_child_op {
                                * as VG_OP_USER_ROOT. The helper writes them, with the host's privileges */
         VG_OP_USER_ROOT = 61, /* become uid 0 and gid 0 of the user namespace entered, before anything is made in it */
         VG_OP_MOUNT_ATTRIBUTES = 62, /* str target, u64 set, u64 clear (MOUNT_ATTR_...): of the mount there and of all below it */
-        VG_OP_TMPFS_COPY = 63, /* str source, str target, u64 flags, u64 propagation, str data: a tmpfs with a copy of what the
+        VG_OP_TMPFS_COPY = 63,     /* str source, str target, u64 flags, u64 propagation, str data: a tmpfs with a copy of what the
                                 * target holds */
-        VG_OP_IDMAP_BIND = 64, /* str source, str target, u64 flags, u64 clear, u64 propagation, str uid_map, str gid_map, bool
+        VG_OP_IDMAP_BIND = 64,     /* str source, str target, u64 flags, u64 clear, u64 propagation, str uid_map, str gid_map, bool
                                 * recursive: bind a path of the host with ids shifted; both maps empty: as the container's user
                                 * namespace has them. Made by the helper, as it takes the host's privileges */
+        VG_OP_TIME_NAMESPACE = 65, /* str offsets: the text of /proc/PID/timens_offsets, may be empty */
 };
 
 #endif

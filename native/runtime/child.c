@@ -58,6 +58,7 @@ static int (*handler_of(uint16_t code))(struct vg_child *, const struct vg_op_ar
                 {VG_OP_MOUNT_ATTRIBUTES, vg_child_mount_attributes},
                 {VG_OP_TMPFS_COPY, vg_child_tmpfs_copy},
                 {VG_OP_IDMAP_BIND, vg_child_idmap_bind},
+                {VG_OP_TIME_NAMESPACE, vg_child_time_namespace},
         };
         for (size_t i = 0; i < VG_COUNT(table); i++)
                 if (table[i].code == code)

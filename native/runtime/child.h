@@ -62,6 +62,7 @@ VG_CHILD_OP(vg_child_user);     /* ids.c */
 VG_CHILD_OP(vg_child_user_map); /* user_namespace.c */
 VG_CHILD_OP(vg_child_user_root);
 VG_CHILD_OP(vg_child_capabilities);   /* capabilities.c */
+VG_CHILD_OP(vg_child_time_namespace); /* time_namespace.c */
 VG_CHILD_OP(vg_child_unshare_cgroup); /* settings.c */
 VG_CHILD_OP(vg_child_hostname);
 VG_CHILD_OP(vg_child_domainname);

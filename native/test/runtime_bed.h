@@ -393,7 +393,7 @@ static inline void bed_make(struct bed *bed) {
         CHECK(bed_command("set -e; mkdir -p %s/bin %s/etc %s/tmp; chmod 1777 %s/tmp; cp %s %s/bin/busybox; cd %s/bin; "
                           "for a in sh echo cat id ls mount hostname sleep true stty tty ulimit pwd head tail dd kill ps env umask "
                           "grep "
-                          "readlink test sysctl stat ip ifconfig touch mkdir wc chmod chown; do ln -s busybox $a; done",
+                          "readlink test sysctl stat ip ifconfig touch mkdir wc chmod chown tr; do ln -s busybox $a; done",
                           bed->rootfs, bed->rootfs, bed->rootfs, bed->rootfs, bed_busybox(), bed->rootfs, bed->rootfs) == 0);
         CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
 }

@@ -271,9 +271,72 @@ static void user_namespace(struct bed *bed) {
         CHECK_STR(b.output, "0\nmine\n");
 }
 
+/* Two clocks moved, read by the container's own uptime. */
+static void time_namespace(struct bed *bed) {
+        for (int i = 0; i < 2; i++) {
+                _cleanup_plan_ struct plan p = {.clone_flags = ALL_NAMESPACES | (i ? CLONE_NEWUSER : 0)};
+                struct birth b;
+                struct timespec before, after;
+                if (i) {
+                        OP(&p.ops, VG_OP_USER_MAP, 0, "ss", "0 100000 10\n", "0 100000 10\n");
+                        CHECK(bed_command("chown -R 100000:100000 %s", bed->rootfs) == 0);
+                }
+                OP(&p.ops, VG_OP_TIME_NAMESPACE, 0, "s", "monotonic 0 0\nboottime 864000000 0\n");
+                OP(&p.ops, VG_OP_ROOT_PROPAGATION, 0, "8", U64(MS_SLAVE | MS_REC));
+                OP(&p.ops, VG_OP_ROOTFS, 0, "s", bed->rootfs);
+                put_mount(&p.ops, "proc", "proc", "/proc", 0, "");
+                put_pivot(&p.ops);
+                CHECK(clock_gettime(CLOCK_BOOTTIME, &before) == 0);
+                run_shell(bed, &p,
+                          "cat /proc/self/timens_offsets; test $(readlink /proc/self/ns/time | tr -d a-z_) = "
+                          "$(readlink /proc/self/ns/time_for_children | tr -d a-z_) && cat /proc/uptime",
+                          &b);
+                CHECK(clock_gettime(CLOCK_BOOTTIME, &after) == 0);
+                CHECK_HAS(b.output, "boottime    864000000         0\n");
+                const char *uptime = strstr(b.output, "         0\n8640") + strlen("         0\n");
+                double seen = strtod(uptime, NULL) - 864000000;
+                CHECK(seen >= (double)before.tv_sec - 1 && seen <= (double)after.tv_sec + 1);
+        }
+}
+
+/* A joined mount namespace becomes the container's, whatever its own root was. */
+static void joined_mounts(struct bed *bed) {
+        int ready[2];
+        char byte, path[64];
+        CHECK(pipe(ready) == 0);
+        pid_t holder = fork();
+        CHECK(holder >= 0);
+        if (holder == 0) {
+                if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0 ||
+                    write(ready[1], "", 1) != 1)
+                        _exit(1);
+                for (;;)
+                        pause();
+        }
+        CHECK(read(ready[0], &byte, 1) == 1);
+        snprintf(path, sizeof path, "/proc/%d/ns/mnt", (int)holder);
+        _cleanup_plan_ struct plan p = {
+                .clone_flags = ALL_NAMESPACES & ~U64(CLONE_NEWNS),
+                .join_flag = CLONE_NEWNS,
+                .join_path = path,
+        };
+        struct birth b;
+        put_root(&p.ops, bed);
+        put_pivot(&p.ops);
+        run_shell(bed, &p, "echo $$; ls /; grep -c ' /proc ' /proc/mounts", &b);
+        CHECK_STR(b.output, "1\nbin\ndev\netc\nproc\nsys\ntmp\n1\n");
+        /* Nothing of it in the namespace of this process. */
+        CHECK(bed_command("grep -q %s /proc/self/mounts", bed->rootfs) != 0);
+        (void)kill(holder, SIGKILL);
+        (void)reap(holder);
+        close(ready[0]);
+        close(ready[1]);
+}
+
 int main(void) {
-        static void (*const all[])(struct bed *) = {hello,   clean, paths,    identity, root_capabilities, limits, mounts, no_pivot,
-                                                    seccomp, cwd,   terminal, bare,     user_namespace};
+        static void (*const all[])(struct bed *) = {hello,    clean,  paths,          identity,       root_capabilities,
+                                                    limits,   mounts, no_pivot,       seccomp,        cwd,
+                                                    terminal, bare,   user_namespace, time_namespace, joined_mounts};
         bed_needs();
         for (size_t i = 0; i < VG_COUNT(all); i++) {
                 struct bed bed;

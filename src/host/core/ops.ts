@@ -70,6 +70,7 @@ export const opCodes = {
   mountAttributes: 62,
   tmpfsCopy: 63,
   idmapBind: 64,
+  timeNamespace: 65,
 } as const;
 
 export type OpName = keyof typeof opCodes;
@@ -350,3 +351,5 @@ export const idmapBind = (m: IdmapBind): Op =>
       .str(m.maps[1])
       .bool(m.recursive),
   );
+
+export const timeNamespace = (offsets: string): Op => op("timeNamespace", (p) => p.str(offsets));

@@ -1,4 +1,18 @@
-import { flag, int64, list, map, maybe, object, oneOf, otherwise, present, text, uint32, uint64 } from "./check.js";
+import {
+  flag,
+  int64,
+  integer,
+  list,
+  map,
+  maybe,
+  object,
+  oneOf,
+  otherwise,
+  present,
+  text,
+  uint32,
+  uint64,
+} from "./check.js";
 import { checkHooks } from "./hooks.js";
 import { checkProcess } from "./process.js";
 import { checkResources } from "./resources.js";
@@ -38,7 +52,10 @@ export const checkMount = object({
 const linux = object({
   uidMappings: idMappings,
   gidMappings: idMappings,
-  timeOffsets: present,
+  timeOffsets: otherwise(
+    map(object({ secs: otherwise(int64, 0n), nanosecs: otherwise(integer(0, 999_999_999), 0) })),
+    new Map(),
+  ),
   sysctl: otherwise(map(text), new Map()),
   resources: maybe(checkResources),
   cgroupsPath: otherwise(text, ""),

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { VigilError } from "../../base/errors.js";
 import type { Birth } from "../core/birth.js";
 import { refuse } from "../oci/check.js";
@@ -5,7 +6,10 @@ import type { LinuxSpec, NamespaceType } from "../oci/spec.js";
 import { namespaceFlags } from "./namespaces.js";
 
 export interface NamespacePlan {
-  /** Made by clone3. The cgroup namespace is not among them: its root is where its maker is, so the child makes it later. */
+  /**
+   * Made by clone3. Not among them, as the child makes them later: the cgroup namespace, whose root is where its maker is, and the
+   * time namespace, whose offsets are set while it is empty.
+   */
   readonly cloneFlags: bigint;
   readonly joins: Birth["joins"];
   /** Every kind that the container has of its own or shares with somebody by path: what an exec enters. */
@@ -18,23 +22,30 @@ export interface NamespacePlan {
 
 const path = "config.json: linux.namespaces";
 
+/**
+ * One that is joined becomes the container's: its mounts are made in there and its root is exchanged, for everybody in it, as with
+ * runc.
+ */
+function isOwnMounts(joined: string): boolean {
+  const one = statSync(joined, { throwIfNoEntry: false });
+  const own = statSync("/proc/self/ns/mnt");
+  return one?.ino === own.ino && one.dev === own.dev;
+}
+
 export function planNamespaces(namespaces: LinuxSpec["namespaces"]): NamespacePlan {
   const byType = new Map<NamespaceType, string>();
   namespaces.forEach((namespace, index) => {
     const at = `${path}[${index}]`;
     if (byType.has(namespace.type)) refuse(`${at}.type`, `${namespace.type} is given twice`);
-    if (namespace.type === "time") {
-      throw new VigilError("unimplemented", `${at}: ${namespace.type} namespaces are not implemented`);
-    }
     if (namespace.path !== "" && !namespace.path.startsWith("/")) {
       refuse(`${at}.path`, `${JSON.stringify(namespace.path)} is not an absolute path`);
     }
-    // Preparing a root file system in somebody else's mount namespace would change it for everybody there.
-    if (namespace.type === "mount" && namespace.path !== "") {
-      throw new VigilError("unimplemented", `${at}.path: joining a mount namespace is not implemented`);
+    if (namespace.type === "mount" && namespace.path !== "" && isOwnMounts(namespace.path)) {
+      refuse(`${at}.path`, `${namespace.path} is the host's mount namespace, whose root would be exchanged`);
     }
     byType.set(namespace.type, namespace.path);
   });
+  // runc makes the mounts on the host then, and they stay behind.
   if (!byType.has("mount")) {
     throw new VigilError("unimplemented", `${path}: a container without a mount namespace is not implemented`);
   }
@@ -45,7 +56,7 @@ export function planNamespaces(namespaces: LinuxSpec["namespaces"]): NamespacePl
     const flag = namespaceFlags[type];
     all |= flag;
     if (joined !== "") joins.push({ flag, path: joined });
-    else if (type !== "cgroup") cloneFlags |= flag;
+    else if (type !== "cgroup" && type !== "time") cloneFlags |= flag;
   }
   return {
     cloneFlags,

@@ -35,6 +35,7 @@ import { type NamespacePlan, planNamespaces } from "./plan-namespaces.js";
 import { planProcess } from "./plan-process.js";
 import { planRootfs } from "./plan-rootfs.js";
 import { planSysctls } from "./plan-sysctls.js";
+import { planTimeNamespace } from "./plan-time-namespace.js";
 import { planUserNamespace } from "./plan-user-namespace.js";
 import type { SeccompFilter } from "./seccomp.js";
 import { teardownRecord } from "./teardown.js";
@@ -126,6 +127,7 @@ function childOps(
   const hooks = birthHooks(spec.hooks, { ...spec, id: request.id, bundle: request.bundle }, root);
   return [
     ...planUserNamespace(linux, namespaces),
+    ...planTimeNamespace(linux, namespaces),
     ...(namespaces.isNew("cgroup") ? [unshareCgroup()] : []),
     ...(namespaces.isNew("network") ? [bringUpLoopback()] : []),
     // Nothing mounted here may show on the host; the host's later mounts may show here.

@@ -33,7 +33,7 @@ export function refuseUnsupportedProcess(process: ProcessSpec, path: string): vo
 
 export function refuseUnsupported(spec: Spec): void {
   const { linux } = spec;
-  for (const key of ["timeOffsets", "intelRdt", "netDevices"] as const) {
+  for (const key of ["intelRdt", "netDevices"] as const) {
     if (linux[key]) unimplemented(`config.json: linux.${key}`);
   }
   if (linux.mountLabel !== "") {

@@ -306,6 +306,20 @@ test("sysctls", () => {
   ]);
 });
 
+test("a time namespace is the child's to make; a mount namespace can be somebody else's", () => {
+  const { child, birth, namespaces } = plan({
+    change: (config) => {
+      config.linux.namespaces.push({ type: "time" });
+      config.linux.namespaces[3].path = "/nosuch/ns/mnt";
+      config.linux.timeOffsets = { monotonic: { secs: -5 }, boottime: { secs: 7, nanosecs: 9 } };
+    },
+  });
+  expect(child[0]).toBe('TIME_NAMESPACE "monotonic -5 0\\nboottime 7 9\\n"');
+  expect(birth.cloneFlags & 0x20080n).toBe(0n);
+  expect(namespaces.all & 0x20080n).toBe(0x20080n);
+  expect(birth.joins).toEqual([{ flag: 0x20000n, path: "/nosuch/ns/mnt" }]);
+});
+
 test("mounts with recursive attributes, other ids, a copy", () => {
   const maps = {
     uidMappings: [{ containerID: 0, hostID: 7, size: 1 }],
@@ -399,16 +413,11 @@ const without = (type: string) => (config: Config) => {
 };
 
 test.each<[string, string, (config: Config) => unknown]>([
-  [
-    "unimplemented",
-    "config.json: linux.namespaces[5]: time namespaces",
-    (c) => c.linux.namespaces.push({ type: "time" }),
-  ],
   ["unimplemented", "config.json: linux.namespaces: a container without a mount namespace", without("mount")],
   [
-    "unimplemented",
-    "config.json: linux.namespaces[3].path: joining a mount",
-    (c) => (c.linux.namespaces[3].path = "/proc/1/ns/mnt"),
+    "invalid_argument",
+    "config.json: linux.namespaces[3].path: /proc/self/ns/mnt is the host's",
+    (c) => (c.linux.namespaces[3].path = "/proc/self/ns/mnt"),
   ],
   [
     "invalid_argument",
@@ -429,7 +438,6 @@ test.each<[string, string, (config: Config) => unknown]>([
   ],
   ["invalid_argument", "config.json: hooks.poststart", (c) => (c.hooks = { poststart: { path: "/x" } })],
   ["unimplemented", "config.json: linux.intelRdt", (c) => (c.linux.intelRdt = { closID: "x" })],
-  ["unimplemented", "config.json: linux.timeOffsets", (c) => (c.linux.timeOffsets = { monotonic: { secs: 1 } })],
   [
     "invalid_argument",
     'config.json: linux.personality.domain: "LINUX64"',
@@ -485,6 +493,19 @@ test.each<[string, string, (config: Config) => unknown]>([
     "invalid_argument",
     "config.json: linux.memoryPolicy.nodes: MPOL_LOCAL takes none",
     (c) => (c.linux.memoryPolicy = { mode: "MPOL_LOCAL", nodes: "0" }),
+  ],
+  [
+    "invalid_argument",
+    "config.json: linux.timeOffsets: needs a new time namespace",
+    (c) => (c.linux.timeOffsets = { monotonic: { secs: 1 } }),
+  ],
+  [
+    "invalid_argument",
+    'config.json: linux.timeOffsets: "realtime" is none of',
+    (c) => {
+      c.linux.namespaces.push({ type: "time" });
+      c.linux.timeOffsets = { realtime: { secs: 1 } };
+    },
   ],
   ["unimplemented", "config.json: mounts[0].options: loop", (c) => (c.mounts[0].options = ["loop"])],
   ["unimplemented", "config.json: mounts[0]: id-mapped mounts other", (c) => (c.mounts[0].uidMappings = [whole])],
