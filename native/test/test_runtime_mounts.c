@@ -145,6 +145,85 @@ static void idmap_refused(struct bed *bed) {
         birth_done(&b);
 }
 
+/* Of the new root, after its paths have been bound onto themselves. */
+static void root_propagation(struct bed *bed) {
+        static const struct {
+                uint64_t first, last;
+                const char *root, *proc;
+        } table[] = {
+                {MS_SHARED, MS_SHARED, "/ shared", "/proc -"},
+                {MS_SHARED | MS_REC, MS_SHARED | MS_REC, "/ shared", "/proc shared"},
+                {MS_PRIVATE | MS_REC, MS_UNBINDABLE, "/ unbindable", "/proc -"},
+                {MS_PRIVATE | MS_REC, MS_UNBINDABLE | MS_REC, "/ unbindable", "/proc unbindable"},
+                {MS_SLAVE | MS_REC, MS_PRIVATE | MS_REC, "/ -", "/proc -"},
+                {MS_SLAVE | MS_REC, MS_SLAVE | MS_REC, "/ -", "/proc -"},
+        };
+        for (size_t i = 0; i < VG_COUNT(table); i++) {
+                _cleanup_plan_ struct plan p = {.clone_flags = ALL_NAMESPACES};
+                struct birth b;
+                OP(&p.ops, VG_OP_ROOT_PROPAGATION, 0, "8", table[i].first);
+                OP(&p.ops, VG_OP_ROOTFS, 0, "s", bed->rootfs);
+                put_mount(&p.ops, "proc", "proc", "/proc", 0, "");
+                put_pivot(&p.ops);
+                OP(&p.ops, VG_OP_READONLY_PATH, 0, "s", "/proc/sys");
+                OP(&p.ops, VG_OP_ROOT_PROPAGATION, 0, "8", table[i].last);
+                run_shell(bed, &p,
+                          "while read -r a b c d place options kind rest; do echo \"$place ${kind%%:*}\"; done < "
+                          "/proc/self/mountinfo",
+                          &b);
+                CHECK_HAS(b.output, table[i].root);
+                CHECK_HAS(b.output, table[i].proc);
+        }
+}
+
+/* Each kind for one mount: "shared" with a peer on the host, whose later mounts show as the other side's do, or do not. */
+static void mount_propagation(struct bed *bed) {
+        static const struct {
+                uint64_t propagation;
+                bool in, out;
+        } table[] = {
+                {MS_PRIVATE | MS_REC, false, false},
+                {MS_SLAVE | MS_REC, true, false},
+                {MS_SHARED | MS_REC, true, true},
+                {MS_UNBINDABLE, false, false},
+        };
+        char source[128];
+        snprintf(source, sizeof source, "%s/source", bed->top);
+        for (size_t i = 0; i < VG_COUNT(table); i++) {
+                _cleanup_plan_ struct plan p = {.clone_flags = ALL_NAMESPACES};
+                struct birth b;
+                CHECK(mkdir(source, 0755) == 0 && mount("tmpfs", source, "tmpfs", 0, "size=64k") == 0);
+                CHECK(mount(NULL, source, NULL, MS_SHARED, NULL) == 0);
+                CHECK(bed_command("mkdir %s/from-host %s/from-inside", source, source) == 0);
+                OP(&p.ops, VG_OP_ROOT_PROPAGATION, 0, "8", U64(MS_SHARED));
+                OP(&p.ops, VG_OP_ROOTFS, 0, "s", bed->rootfs);
+                put_mount(&p.ops, "proc", "proc", "/proc", 0, "");
+                OP(&p.ops, VG_OP_BIND_OR_MOUNT, 0, "sss888s1", "bind", source, "/in", U64(MS_BIND | MS_REC), U64(0),
+                   table[i].propagation, "", 1);
+                put_pivot(&p.ops);
+                const char *const *argv =
+                        ARGV("sh", "-c",
+                             "mount -t tmpfs none /in/from-inside; grep -q /in/from-host /proc/mounts && echo seen;"
+                             "test -e /in/from-host/go && echo file; true");
+                put_program(&p.ops, argv);
+                plan_streams(&p, bed);
+                birth_begin(&b, &p, -1);
+                CHECK_INT(birth_run(&b), 'r');
+                CHECK(bed_command("mount -t tmpfs none %s/from-host && touch %s/from-host/go", source, source) == 0);
+                birth_start(&b);
+                CHECK_INT(birth_run(&b), 0);
+                CHECK(b.saw_x);
+                CHECK_INT(reap(b.helper), 0);
+                birth_collect(&b);
+                (void)reap(b.child);
+                /* What has come to the host stays when the container ends. */
+                CHECK_INT(bed_command("grep -q %s/from-inside /proc/self/mounts", source) == 0, table[i].out);
+                CHECK_INT(strcmp(b.output, "seen\nfile\n") == 0, table[i].in);
+                birth_done(&b);
+                CHECK(bed_command("umount -R %s && rmdir %s", source, source) == 0);
+        }
+}
+
 /* The file system below /tmp may have none; overlay has them since Linux 5.19 at best. */
 static bool can_idmap(const struct bed *bed) {
         struct statfs fs;
@@ -153,7 +232,7 @@ static bool can_idmap(const struct bed *bed) {
 }
 
 int main(void) {
-        static void (*const all[])(struct bed *) = {recursive, copied, copy_too_large};
+        static void (*const all[])(struct bed *) = {recursive, copied, copy_too_large, root_propagation, mount_propagation};
         static void (*const shifting[])(struct bed *) = {with_maps, as_the_container, idmap_refused};
         bed_needs();
         bool shifts = true;

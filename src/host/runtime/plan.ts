@@ -101,6 +101,14 @@ function propagationOf(word: string): bigint {
   );
 }
 
+/** Of the host's mounts, as the container's namespace begins with them: nothing mounted there may show on the host. */
+function firstPropagation(wanted: bigint): bigint {
+  // The host's later mounts may show, unless something else is wanted.
+  if (wanted === 0n) return MS.SLAVE | MS.REC;
+  // What is unbindable could not be bound: it is for the container's own root, at the end.
+  return wanted & MS.UNBINDABLE ? MS.PRIVATE | MS.REC : wanted;
+}
+
 /** The terminal's op; without a size in the configuration it keeps the kernel's. */
 export function terminalOps(terminal: boolean, size: { width: number; height: number } | undefined): Op[] {
   return terminal ? [consoleTerminal(size?.width ?? 0, size?.height ?? 0)] : [];
@@ -130,19 +138,20 @@ function childOps(
     ...planTimeNamespace(linux, namespaces),
     ...(namespaces.isNew("cgroup") ? [unshareCgroup()] : []),
     ...(namespaces.isNew("network") ? [bringUpLoopback()] : []),
-    // Nothing mounted here may show on the host; the host's later mounts may show here.
-    rootPropagation(propagation === 0n ? MS.SLAVE | MS.REC : propagation),
+    rootPropagation(firstPropagation(propagation)),
     rootfs(root),
     ...mounts.ops,
     ...(mounts.ownDev ? [] : planDevices(linux.devices)),
     ...terminalOps(process.terminal, process.consoleSize),
     ...mounts.late,
     ...hooks.beforePivot,
-    pivot(request.options.noPivotRoot, propagation),
+    pivot(request.options.noPivotRoot, 0n),
     ...names(spec, namespaces),
     ...planSysctls(linux.sysctl, namespaces),
     ...absolutePaths(linux.readonlyPaths, "readonlyPaths").map(readonlyPath),
     ...absolutePaths(linux.maskedPaths, "maskedPaths").map(mask),
+    // Last, as some of the paths are bound onto themselves.
+    ...(propagation === 0n ? [] : [rootPropagation(propagation)]),
     // A missing working directory is made while it still can be.
     ...(spec.root.readonly ? [optional(cwd(process.cwd)), readonlyRoot()] : []),
     ...planProcess(process, {

@@ -199,6 +199,31 @@ export const specifying: readonly Scenario[] = [
     ],
   },
   {
+    name: "user namespace of somebody else",
+    steps: [
+      {
+        host: [
+          "sh",
+          "-c",
+          "unshare -U sleep 1000 & p=$!; until [ $(readlink /proc/$p/ns/user) != $(readlink /proc/self/ns/user) ]; do sleep 0.1; done; " +
+            "echo 0 100000 65536 > /proc/$p/uid_map && echo 0 100000 65536 > /proc/$p/gid_map && " +
+            "touch $BASE/user && mount --bind /proc/$p/ns/user $BASE/user; kill $p",
+        ],
+      },
+      ...runSpec(["-d"], ["/bin/sleep", "1000"], (spec, fill) => {
+        mapped(spec);
+        spec.linux.namespaces = spec.linux.namespaces.map((entry) =>
+          entry.type === "user" ? { ...entry, path: fill("$BASE/user") } : entry,
+        );
+      }),
+      exec("e1", [], shell("id -u; cat /proc/self/uid_map; cat /proc/1/comm; stat -c %u /proc/1 /dev/shm"), {
+        out: /^0\n +0 +100000 +65536\nsleep\n0\n0$/,
+      }),
+      ...killAndDelete,
+      { host: ["umount", "$BASE/user"] },
+    ],
+  },
+  {
     name: "user namespace: without maps",
     allowed: [{ field: /stderr/, reason: "InvalidArgument names what is wrong; the stock shim says Unknown" }],
     steps: [
@@ -325,6 +350,24 @@ export const specifying: readonly Scenario[] = [
       { host: ["umount", "$BASE/outer/inner"] },
     ],
   },
+  // Not the shared and unbindable ones: runc 1.1 gives them to what it mounts the root in, which is gone then.
+  ...["private", "rprivate", "slave", "rslave"].map(
+    (value): Scenario => ({
+      name: `propagation of the root: ${value}`,
+      steps: [
+        ...runSpec(
+          ["--rm"],
+          shell(
+            "sed 's/:[0-9]* / /g; s/^[0-9]* [0-9]* [0-9:]* //; s/ - .*//' /proc/self/mountinfo | cut -d' ' -f 2,4- | grep -E '^/(proc|sys|dev)?( |$)'",
+          ),
+          (spec) => {
+            spec.linux.rootfsPropagation = value;
+          },
+          { out: /^\/$/m },
+        ),
+      ],
+    }),
+  ),
   {
     name: "mounts: a tmpfs with what was there",
     steps: [

@@ -618,8 +618,12 @@ test("options: no pivot, no keyring, the pipes' owner; propagation of the root",
     options: { noPivotRoot: true, noNewKeyring: true, ioUid: 7, ioGid: 8 },
     change: (config) => (config.linux.rootfsPropagation = "rshared"),
   });
-  expect(child).toContain("PIVOT 1 0x104000");
-  expect(child).toContain("ROOT_PROPAGATION 0x104000");
+  expect(child).toContain("PIVOT 1 0x0");
+  expect(child.filter((line) => line.startsWith("ROOT_PROPAGATION"))).toEqual([
+    "ROOT_PROPAGATION 0x104000",
+    "ROOT_PROPAGATION 0x104000",
+  ]);
+  expect(child.lastIndexOf("ROOT_PROPAGATION 0x104000")).toBeGreaterThan(child.indexOf('MASK "/proc/keys"'));
   expect(names(birth.ops)).not.toContain("NEW_KEYRING");
   expect([keyring, birth.ioUid, birth.ioGid]).toEqual(["", 7, 8]);
 });
