@@ -230,6 +230,8 @@ enum vg_child_op {
                                 * recursive: bind a path of the host with ids shifted; both maps empty: as the container's user
                                 * namespace has them. Made by the helper, as it takes the host's privileges */
         VG_OP_TIME_NAMESPACE = 65, /* str offsets: the text of /proc/PID/timens_offsets, may be empty */
+        VG_OP_LABEL = 77,         /* str attribute, str older name (empty: none), str value: below attr/ of its own /proc */
+        VG_OP_FILE_LABEL = 78,    /* str path, str SELinux label */
 };
 
 #endif

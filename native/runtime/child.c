@@ -59,6 +59,8 @@ static int (*handler_of(uint16_t code))(struct vg_child *, const struct vg_op_ar
                 {VG_OP_TMPFS_COPY, vg_child_tmpfs_copy},
                 {VG_OP_IDMAP_BIND, vg_child_idmap_bind},
                 {VG_OP_TIME_NAMESPACE, vg_child_time_namespace},
+                {VG_OP_LABEL, vg_child_label},
+                {VG_OP_FILE_LABEL, vg_child_file_label},
         };
         for (size_t i = 0; i < VG_COUNT(table); i++)
                 if (table[i].code == code)

@@ -85,5 +85,7 @@ VG_CHILD_OP(vg_child_io_priority);
 VG_CHILD_OP(vg_child_personality);
 VG_CHILD_OP(vg_child_memory_policy);
 VG_CHILD_OP(vg_child_cpu_affinity);
+VG_CHILD_OP(vg_child_label); /* label.c */
+VG_CHILD_OP(vg_child_file_label);
 
 #endif

@@ -66,6 +66,8 @@ static const struct vg_op_shape child_shapes[] = {
         {VG_OP_TMPFS_COPY, "ss88s", "mount a copy"},
         {VG_OP_IDMAP_BIND, "ss888ss1", "mount with other ids"},
         {VG_OP_TIME_NAMESPACE, "s", "new time namespace"},
+        {VG_OP_LABEL, "sss", "set label"},
+        {VG_OP_FILE_LABEL, "ss", "label file"},
 };
 
 static const struct vg_op_shape *find_shape(const struct vg_op_shape *shapes, size_t count, uint16_t code) {

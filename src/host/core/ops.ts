@@ -71,6 +71,8 @@ export const opCodes = {
   tmpfsCopy: 63,
   idmapBind: 64,
   timeNamespace: 65,
+  label: 77,
+  fileLabel: 78,
 } as const;
 
 export type OpName = keyof typeof opCodes;
@@ -353,3 +355,9 @@ export const idmapBind = (m: IdmapBind): Op =>
   );
 
 export const timeNamespace = (offsets: string): Op => op("timeNamespace", (p) => p.str(offsets));
+
+/** `older`: where the attribute is on kernels that do not have `attribute`; empty: there is no other place. */
+export const processLabel = (attribute: string, older: string, value: string): Op =>
+  op("label", (p) => p.str(attribute).str(older).str(value));
+
+export const fileLabel = (path: string, label: string): Op => op("fileLabel", (p) => p.str(path).str(label));

@@ -14,6 +14,7 @@ import { cgroupFreeze, cgroupKill, cgroupRemove, cgroupSignal, encodeOps, type O
 import type { SeccompSpec } from "../oci/spec.js";
 import { hasErrno, type RuntimeStep, runtimeFailure } from "./failure.js";
 import { decodeHandle, encodeHandle } from "./handle.js";
+import { detectSecurityModules } from "./labels.js";
 import { type ContainerPlan, planContainer } from "./plan.js";
 import { type ExecPlan, planExec } from "./plan-exec.js";
 import { runPoststart, runPoststop } from "./run-hooks.js";
@@ -179,7 +180,14 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
     const bundle = openBundle(request.bundle);
     const seccomp = await filterOf(bundle.spec.linux.seccomp);
     const warn = warner(request.id);
-    return planContainer(bundle, request, { namespace, cgroups: cgroups(), seccomp, lastCapability, warn });
+    return planContainer(bundle, request, {
+      namespace,
+      cgroups: cgroups(),
+      seccomp,
+      lastCapability,
+      modules: detectSecurityModules(),
+      warn,
+    });
   }
 
   async function planExecOf(container: ContainerRef, spec: ExecSpec): Promise<ExecPlan> {
@@ -189,7 +197,13 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
     const { linux, process: init } = openBundle(container.bundle).spec;
     const seccomp = await filterOf(linux.seccomp);
     const warn = warner(container.id);
-    return planExec(container, handle, spec, { own, init, linux }, { namespace, seccomp, lastCapability, warn });
+    return planExec(
+      container,
+      handle,
+      spec,
+      { own, init, linux },
+      { namespace, seccomp, lastCapability, modules: detectSecurityModules(), warn },
+    );
   }
 }
 

@@ -11,7 +11,6 @@ import { parseIdList } from "./id-list.js";
 import { namespaceFlags } from "./namespaces.js";
 import { openTimeoutMs, type PlanSurroundings, terminalOps } from "./plan.js";
 import { planProcess } from "./plan-process.js";
-import { refuseUnsupportedProcess } from "./unsupported.js";
 
 export interface ExecPlan {
   readonly birth: Birth;
@@ -63,8 +62,7 @@ export function planExec(
   surroundings: Omit<PlanSurroundings, "cgroups">,
 ): ExecPlan {
   const process = inherit(processes.own, processes.init, spec.stdio.terminal);
-  refuseUnsupportedProcess(process, processPath);
-  const { seccomp, lastCapability, warn, namespace } = surroundings;
+  const { seccomp, lastCapability, modules, warn, namespace } = surroundings;
   const { initial, final } = planAffinity(process);
   const ops = [
     ...final,
@@ -74,6 +72,7 @@ export function planExec(
       path: processPath,
       keyring: handle.keyring,
       linux: processes.linux,
+      modules,
       seccomp,
       lastCapability,
       afterStart: undefined,

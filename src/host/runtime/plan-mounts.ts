@@ -1,10 +1,11 @@
 import { basename, isAbsolute, join, normalize } from "node:path";
 import { VigilError } from "../../base/errors.js";
 import type { Placement } from "../cgroup/placement.js";
-import { bindOrMount, cgroupMount, idmapBind, mountAttributes, type Op, tmpfsCopy } from "../core/ops.js";
+import { bindOrMount, cgroupMount, fileLabel, idmapBind, mountAttributes, type Op, tmpfsCopy } from "../core/ops.js";
 import { refuse } from "../oci/check.js";
 import type { SpecMount } from "../oci/spec.js";
 import { idMapText } from "./id-maps.js";
+import { labelled } from "./labels.js";
 import { type MountOptions, MS, parseMountOptions } from "./mount-options.js";
 
 export interface MountPlan {
@@ -20,6 +21,8 @@ interface MountSurroundings {
   readonly placement: Placement;
   /** The container is in one, its own or somebody else's. */
   readonly userNamespace: boolean;
+  /** linux.mountLabel; empty: none. */
+  readonly label: string;
   readonly warn: (message: string) => void;
 }
 
@@ -73,9 +76,14 @@ function bind(mount: SpecMount, target: string, options: MountOptions, at: strin
   return maps ? idmapBind({ ...bound, maps, recursive: options.special.has("ridmap") }) : bindOrMount(bound);
 }
 
-function mountNew(mount: SpecMount, target: string, options: MountOptions): { ops: Op[]; late: Op[] } {
+function mountNew(
+  mount: SpecMount,
+  target: string,
+  options: MountOptions,
+  label: string,
+): { ops: Op[]; late: Op[] } {
   const { flags, propagation, special } = options;
-  const data = options.data.join(",");
+  const data = labelled(mount.type, options.data, label).join(",");
   const source = mount.source || mount.type;
   const full = { ...options, type: mount.type, source, target, data, sourceIsHostPath: false };
   // Devices, links, copies and later mount points are made in these.
@@ -84,9 +92,10 @@ function mountNew(mount: SpecMount, target: string, options: MountOptions): { op
   const made = special.has("tmpcopyup")
     ? tmpfsCopy({ source, target, flags: first, propagation, data })
     : bindOrMount({ ...full, flags: first });
-  if (!writableFirst) return { ops: [made], late: [] };
+  const ops = mount.type === "mqueue" && label !== "" ? [made, fileLabel(target, label)] : [made];
+  if (!writableFirst) return { ops, late: [] };
   const again = bindOrMount({ ...full, flags: flags | MS.REMOUNT | MS.BIND, propagation: 0n, data: "" });
-  return { ops: [made], late: [again] };
+  return { ops, late: [again] };
 }
 
 /** What has a meaning for some kinds of mounts only. */
@@ -107,7 +116,7 @@ function targetOf(destination: string, at: string, warn: (message: string) => vo
 }
 
 export function planMounts(mounts: readonly SpecMount[], around: MountSurroundings): MountPlan {
-  const { placement, warn } = around;
+  const { placement, label, warn } = around;
   const ops: Op[] = [];
   const late: Op[] = [];
   let ownDev = false;
@@ -124,7 +133,7 @@ export function planMounts(mounts: readonly SpecMount[], around: MountSurroundin
     } else if (mount.type === "") refuse(`${at}.type`, "must not be empty");
     else if (mount.type === "cgroup") ops.push(cgroups(target, options, placement));
     else {
-      const fresh = mountNew(mount, target, options);
+      const fresh = mountNew(mount, target, options, label);
       ops.push(...fresh.ops);
       late.push(...fresh.late);
     }

@@ -16,6 +16,7 @@ import {
 import type { ProcessSpec } from "../oci/process.js";
 import type { LinuxSpec } from "../oci/spec.js";
 import { planCapabilities } from "./capabilities.js";
+import { planProcessLabels, type SecurityModules } from "./labels.js";
 import { planScheduling } from "./plan-scheduling.js";
 import { planRlimits } from "./rlimits.js";
 import type { SeccompFilter } from "./seccomp.js";
@@ -27,6 +28,7 @@ export interface ProcessSurroundings {
   readonly keyring: string;
   /** What of the container's settings holds for each of its processes. */
   readonly linux: Pick<LinuxSpec, "personality" | "memoryPolicy">;
+  readonly modules: SecurityModules;
   readonly seccomp: SeccompFilter | undefined;
   readonly lastCapability: number;
   /** An init waits for Start, and then runs these first. An exec does not wait. */
@@ -39,6 +41,7 @@ export function planProcess(process: ProcessSpec, surroundings: ProcessSurroundi
   const { path, keyring, lastCapability, afterStart, warn } = surroundings;
   const { sets, ignored } = planCapabilities(process.capabilities, lastCapability);
   if (ignored.length > 0) warn(`${path}.capabilities: unknown here and left out: ${ignored.join(", ")}`);
+  const labels = planProcessLabels(process, surroundings.modules, path);
   const { uid, gid, additionalGids } = process.user;
   const filter = surroundings.seccomp ? [seccomp(surroundings.seccomp.program, surroundings.seccomp.flags)] : [];
   // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it must come before the capabilities go (seccomp(2)); with it, it
@@ -46,7 +49,9 @@ export function planProcess(process: ProcessSpec, surroundings: ProcessSurroundi
   const early = process.noNewPrivileges ? [] : filter;
   const late = process.noNewPrivileges ? filter : [];
   return [
+    ...labels.beforeKeyring,
     ...(keyring === "" ? [] : [newKeyring(keyring)]),
+    ...labels.afterKeyring,
     ...planRlimits(process.rlimits, path),
     ...(process.oomScoreAdj === undefined ? [] : [oomScoreAdj(process.oomScoreAdj)]),
     ...planScheduling(process, surroundings.linux, path),

@@ -28,6 +28,7 @@ import type { LaterHooks } from "../oci/hooks.js";
 import { checkResources } from "../oci/resources.js";
 import type { Spec } from "../oci/spec.js";
 import { birthHooks, laterHooks, poststopOps } from "./hooks.js";
+import { checkMountLabel, type SecurityModules } from "./labels.js";
 import { MS, propagations } from "./mount-options.js";
 import { planDevices } from "./plan-devices.js";
 import { planMounts } from "./plan-mounts.js";
@@ -48,6 +49,7 @@ export interface PlanSurroundings {
   readonly cgroups: CgroupHost;
   readonly seccomp: SeccompFilter | undefined;
   readonly lastCapability: number;
+  readonly modules: SecurityModules;
   readonly warn: (message: string) => void;
 }
 
@@ -120,14 +122,16 @@ function childOps(
   namespaces: NamespacePlan,
   placement: Placement,
   keyring: string,
-  { seccomp, lastCapability, warn }: PlanSurroundings,
+  { seccomp, lastCapability, modules, warn }: PlanSurroundings,
 ): Op[] {
   const { spec } = bundle;
   const { linux, process } = spec;
+  checkMountLabel(linux.mountLabel, modules);
   const mounts = planMounts(spec.mounts, {
     bundle: bundle.path,
     placement,
     userNamespace: namespaces.has("user"),
+    label: linux.mountLabel,
     warn,
   });
   const propagation = propagationOf(linux.rootfsPropagation);
@@ -158,6 +162,7 @@ function childOps(
       path: processPath,
       keyring,
       linux,
+      modules,
       seccomp,
       lastCapability,
       afterStart: hooks.beforeExec,

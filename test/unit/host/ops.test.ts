@@ -69,6 +69,8 @@ test.each<[ops.Op, unknown[]]>([
   [ops.ioPriority(2, 7), [2, 7]],
   [ops.personality(8n), [8n]],
   [ops.memoryPolicy(3, new Uint8Array([1])), [3, Buffer.from([1])]],
+  [ops.processLabel("a/exec", "exec", "x"), ["a/exec", "exec", "x"]],
+  [ops.fileLabel("/p", "l"), ["/p", "l"]],
   [ops.cpuAffinity(new Uint8Array([1])), [Buffer.from([1])]],
 ])("$name is read by the core's table as it was written", (op, args) => {
   const plain = JSON.parse(JSON.stringify(args, (_, value) => (typeof value === "bigint" ? `${value}n` : value)));

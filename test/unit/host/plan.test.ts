@@ -7,6 +7,7 @@ import { openBundle, parseProcess } from "../../../src/host/bundle.js";
 import type { CgroupHost } from "../../../src/host/cgroup/detect.js";
 import { decodeHandle, encodeHandle } from "../../../src/host/runtime/handle.js";
 import { parseIdList } from "../../../src/host/runtime/id-list.js";
+import { detectSecurityModules, type SecurityModules } from "../../../src/host/runtime/labels.js";
 import { type PlanSurroundings, planContainer } from "../../../src/host/runtime/plan.js";
 import { planExec } from "../../../src/host/runtime/plan-exec.js";
 import type { CreateSpec, MountSpec } from "../../../src/task/ports.js";
@@ -56,6 +57,7 @@ interface Wish {
   readonly options?: Partial<typeof options>;
   readonly terminal?: boolean;
   readonly seccomp?: PlanSurroundings["seccomp"];
+  readonly modules?: SecurityModules;
 }
 
 function plan(wish: Wish = {}) {
@@ -75,6 +77,7 @@ function plan(wish: Wish = {}) {
     cgroups: wish.cgroups ?? unified,
     seccomp: wish.seccomp,
     lastCapability: 40,
+    modules: wish.modules ?? { apparmor: false, selinux: false },
     warn: (message) => warnings.push(message),
   });
   // Whether there is a /proc/kcore to link to is the machine's matter.
@@ -702,6 +705,88 @@ describe("scheduling", () => {
   });
 });
 
+describe("labels", () => {
+  const selinuxLabel = "system_u:system_r:container_t:s0:c1,c2";
+  const mountLabel = "system_u:object_r:container_file_t:s0:c1,c2";
+
+  test("where they go", () => {
+    const { child, birth } = plan({
+      modules: { apparmor: true, selinux: true },
+      change: (config) => {
+        Object.assign(config.process, { apparmorProfile: "docker-default", selinuxLabel });
+        config.linux.mountLabel = mountLabel;
+      },
+    });
+    const order = names(birth.ops).filter((name) => /LABEL|KEYRING|PIVOT|NO_NEW_PRIVS|^USER/.test(name));
+    expect(order).toEqual([
+      "FILE_LABEL",
+      "PIVOT",
+      "LABEL",
+      "NEW_KEYRING",
+      "LABEL",
+      "LABEL",
+      "LABEL",
+      "NO_NEW_PRIVS",
+      "USER",
+    ]);
+    expect(child.filter((line) => line.startsWith("LABEL"))).toEqual([
+      `LABEL "keycreate" "" "${selinuxLabel}"`,
+      'LABEL "keycreate" "" ""',
+      'LABEL "apparmor/exec" "exec" "exec docker-default"',
+      `LABEL "exec" "" "${selinuxLabel}"`,
+    ]);
+    expect(child).toContain(`FILE_LABEL "/dev/mqueue" "${mountLabel}"`);
+    const context = (type: string) =>
+      decodeOps(birth.ops)
+        .filter(({ name, args }) => name === "BIND_OR_MOUNT" && args[0] === type)
+        .map(({ args }) => String(args[6]).includes(`context="${mountLabel}"`));
+    expect(context("tmpfs")).toEqual(context("tmpfs").map(() => true));
+    expect([...context("devpts"), ...context("proc"), ...context("sysfs"), ...context("mqueue")]).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  test.each([
+    ["process.apparmorProfile", (c: Config) => (c.process.apparmorProfile = "p")],
+    ["process.selinuxLabel", (c: Config) => (c.process.selinuxLabel = "l")],
+    ["linux.mountLabel", (c: Config) => (c.linux.mountLabel = "l")],
+  ])("%s on a host without the module", (name, change) => {
+    expect(() => plan({ change })).toThrow(
+      expect.objectContaining({
+        code: "failed_precondition",
+        message: expect.stringContaining(`config.json: ${name}`),
+      }),
+    );
+  });
+
+  test("a label that would be another option", () => {
+    const modules = { apparmor: false, selinux: true };
+    expect(() => plan({ modules, change: (c) => (c.linux.mountLabel = 'x",size=1,context="y') })).toThrow(
+      expect.objectContaining({ code: "invalid_argument" }),
+    );
+  });
+
+  test("modules are found by what they show", () => {
+    const none = { apparmor: false, selinux: false };
+    const write = (name: string, text: string) => {
+      mkdirSync(join(bundle, name, ".."), { recursive: true });
+      writeFileSync(join(bundle, name), text);
+    };
+    expect(detectSecurityModules(bundle)).toEqual(none);
+    mkdirSync(join(bundle, "fs/selinux"), { recursive: true });
+    mkdirSync(join(bundle, "kernel/security/apparmor"), { recursive: true });
+    expect(detectSecurityModules(bundle)).toEqual(none);
+    write("module/apparmor/parameters/enabled", "N\n");
+    expect(detectSecurityModules(bundle)).toEqual(none);
+    write("module/apparmor/parameters/enabled", "Y\n");
+    write("fs/selinux/enforce", "0");
+    expect(detectSecurityModules(bundle)).toEqual({ apparmor: true, selinux: true });
+  });
+});
+
 describe("hooks", () => {
   const all = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
   const hooked = (change: (config: Config) => void = () => undefined) =>
@@ -773,7 +858,7 @@ describe("hooks", () => {
 });
 
 describe("exec", () => {
-  const execIn = (process: object, terminal = false, change?: Wish["change"]) => {
+  const execIn = (process: object, terminal = false, change?: Wish["change"], modules?: SecurityModules) => {
     const { placement, namespaces, mountPoint, keyring } = plan(change ? { change } : {});
     const handle = encodeHandle({
       placement,
@@ -797,6 +882,7 @@ describe("exec", () => {
         namespace: "default",
         seccomp: undefined,
         lastCapability: 40,
+        modules: modules ?? { apparmor: false, selinux: false },
         warn: (message) => {
           throw new Error(message);
         },
@@ -894,6 +980,15 @@ describe("exec", () => {
     });
     expect(birth.initNamespaces & 0x1000_0000n).not.toBe(0n);
     expect(names(birth.ops).slice(0, 2)).toEqual(["USER_ROOT", "CONSOLE"]);
+  });
+
+  test("has its own label", () => {
+    const modules = { apparmor: true, selinux: false };
+    const { birth } = execIn({ args: ["a"], cwd: "/", apparmorProfile: "p" }, false, undefined, modules);
+    expect(showOps(birth.ops)).toContain('LABEL "apparmor/exec" "exec" "exec p"');
+    expect(() => execIn({ args: ["a"], cwd: "/", selinuxLabel: "l" }, false, undefined, modules)).toThrow(
+      "process.selinuxLabel: selinux label is specified in config",
+    );
   });
 
   test("a mistake is named as the exec's", () => {
