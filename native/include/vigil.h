@@ -212,14 +212,6 @@ enum vg_child_op {
                                     * WAIT_START the same payload as VG_OP_FIND checks that it can be found */
         VG_OP_FIND = 58,       /* list(str) argv, list(str) environment: -ENOENT / -EACCES as execve would give */
         VG_OP_BRING_UP_LOOPBACK = 59,
-        VG_OP_RUNTIME_HOOK = 70,   /* as VG_OP_HOOK, but str before, str after: the state's text around the child's pid. Run by the
-                                    * birth's helper, in the core's namespaces, while the child waits; only before WAIT_START */
-        VG_OP_CONTAINER_HOOK = 71, /* the same, run by the child; the pid is the one that it has in its pid namespace */
-        VG_OP_SCHEDULER = 72,   /* u32 policy, u64 flags, i32 nice, u32 priority, u64 runtime, deadline, period: sched_setattr(2) */
-        VG_OP_IO_PRIORITY = 73, /* u32 class, u32 level */
-        VG_OP_PERSONALITY = 74, /* u64 */
-        VG_OP_MEMORY_POLICY = 75, /* u32 mode and flags, bytes node mask */
-        VG_OP_CPU_AFFINITY = 76,  /* bytes CPU mask */
         VG_OP_USER_MAP = 60,  /* str uid_map, str gid_map: the texts of user_namespaces(7) for the user namespace just made; then
                                * as VG_OP_USER_ROOT. The helper writes them, with the host's privileges */
         VG_OP_USER_ROOT = 61, /* become uid 0 and gid 0 of the user namespace entered, before anything is made in it */
@@ -230,8 +222,19 @@ enum vg_child_op {
                                 * recursive: bind a path of the host with ids shifted; both maps empty: as the container's user
                                 * namespace has them. Made by the helper, as it takes the host's privileges */
         VG_OP_TIME_NAMESPACE = 65, /* str offsets: the text of /proc/PID/timens_offsets, may be empty */
+        VG_OP_RUNTIME_HOOK = 70,   /* as VG_OP_HOOK, but str before, str after: the state's text around the child's pid. Run by the
+                                    * birth's helper, in the core's namespaces, while the child waits; only before WAIT_START */
+        VG_OP_CONTAINER_HOOK = 71, /* the same, run by the child; the pid is the one that it has in its pid namespace */
+        VG_OP_SCHEDULER = 72,   /* u32 policy, u64 flags, i32 nice, u32 priority, u64 runtime, deadline, period: sched_setattr(2) */
+        VG_OP_IO_PRIORITY = 73, /* u32 class, u32 level */
+        VG_OP_PERSONALITY = 74, /* u64 */
+        VG_OP_MEMORY_POLICY = 75, /* u32 mode and flags, bytes node mask */
+        VG_OP_CPU_AFFINITY = 76,  /* bytes CPU mask */
         VG_OP_LABEL = 77,         /* str attribute, str older name (empty: none), str value: below attr/ of its own /proc */
         VG_OP_FILE_LABEL = 78,    /* str path, str SELinux label */
+        VG_OP_SECCOMP_NOTIFY = 79, /* bytes BPF program, u32 flags, str socket of the agent, list(str) parts: as VG_OP_SECCOMP, and
+                                    * the birth's helper sends the listener to the agent with a message: the parts, the child's
+                                    * pid between each two. Only before WAIT_START */
 };
 
 #endif

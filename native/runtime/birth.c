@@ -18,7 +18,9 @@
 #include "runtime/message.h"
 #include "runtime/mount.h"
 #include "runtime/runtime.h"
+#include "runtime/seccomp.h"
 #include "runtime/spawn.h"
+#include "vigil.h"
 
 #define REAPED_TIMEOUT_MS 1000 /* the core takes its last look at the counters when its child dies, then reaps it */
 
@@ -98,34 +100,50 @@ static int do_favours(const struct helper *h, const struct vg_spawned *spawned) 
 }
 
 /* The child's next word. */
-static int listen_to(struct helper *h, const struct vg_spawned *spawned, char *ret_tag, struct vg_failure *failure) {
+static int listen_to(struct helper *h, const struct vg_spawned *spawned, char *ret_tag, int *ret_fd, struct vg_failure *failure) {
         int status = do_favours(h, spawned);
         if (status < 0) {
                 vg_spawned_kill(spawned);
                 return status == -ECONNABORTED ? vg_fail(failure, -ECONNRESET, "talk to the core")
                                                : vg_fail(failure, status, "wait for the container's init");
         }
-        if (vg_message_receive(spawned->talk, ret_tag, failure) == 0)
+        if (vg_message_receive_fd(spawned->talk, ret_tag, ret_fd, failure) == 0)
                 return 0;
         vg_spawned_wait(spawned, true, REAPED_TIMEOUT_MS);
         return vg_fail_words(failure, -ECHILD, "container init died during set-up");
 }
 
+/* What the child has come to in its plan and cannot do itself: 'h' a hook, 'n' its filter's listener. */
+static int serve(struct helper *h, const struct vg_spawned *spawned, struct vg_plan_cursor *at, char tag, int fd,
+                 struct vg_failure *failure) {
+        struct vg_op op;
+        if (!vg_plan_find(at, tag == 'h' ? VG_OP_RUNTIME_HOOK : VG_OP_SECCOMP_NOTIFY, &op))
+                return vg_fail_words(failure, -EPROTO, "the plan has nothing like '%c' any more", tag);
+        int status = tag == 'h' ? vg_runtime_hook(&op, spawned->pid, h->channel, failure)
+                                : vg_seccomp_agent_tell(&op, spawned->pid, fd, failure);
+        failure->op = at->next_op - 1;
+        return status;
+}
+
 /* Until the child has become what it should, has failed, or has died. 0: nothing to undo. */
 static int attend(struct helper *h, const struct vg_spawned *spawned, uint32_t first_op, struct vg_failure *failure) {
         const struct vg_bytes ops = h->birth->ops;
-        struct vg_runtime_hooks hooks = {.at = vg_reader_of(ops.data, ops.size), .next_op = first_op};
+        struct vg_plan_cursor at = {.at = vg_reader_of(ops.data, ops.size), .next_op = first_op};
         char tag = 0;
-        int status = listen_to(h, spawned, &tag, failure);
-        while (status == 0 && tag == 'h') {
-                status = vg_runtime_hooks_next(&hooks, spawned->pid, h->channel, failure);
+        int status;
+        for (;;) {
+                _cleanup_close_ int fd = -1;
+                status = listen_to(h, spawned, &tag, &fd, failure);
+                if (status < 0 || (tag != 'h' && tag != 'n'))
+                        break;
+                status = serve(h, spawned, &at, tag, fd, failure);
                 if (status < 0) {
                         vg_spawned_kill(spawned);
                         return status;
                 }
                 /* A child that has died meanwhile is heard of next. */
-                (void)vg_message_send_tag(spawned->talk, 'h');
-                status = listen_to(h, spawned, &tag, failure);
+                if (tag == 'h')
+                        (void)vg_message_send_tag(spawned->talk, 'h');
         }
         if (status < 0)
                 return status;

@@ -61,6 +61,7 @@ static int (*handler_of(uint16_t code))(struct vg_child *, const struct vg_op_ar
                 {VG_OP_TIME_NAMESPACE, vg_child_time_namespace},
                 {VG_OP_LABEL, vg_child_label},
                 {VG_OP_FILE_LABEL, vg_child_file_label},
+                {VG_OP_SECCOMP_NOTIFY, vg_child_seccomp_notify},
         };
         for (size_t i = 0; i < VG_COUNT(table); i++)
                 if (table[i].code == code)

@@ -72,7 +72,6 @@ VG_CHILD_OP(vg_child_oom_score_adj);
 VG_CHILD_OP(vg_child_new_keyring);
 VG_CHILD_OP(vg_child_umask);
 VG_CHILD_OP(vg_child_no_new_privs);
-VG_CHILD_OP(vg_child_seccomp);
 VG_CHILD_OP(vg_child_loopback);
 VG_CHILD_OP(vg_child_cwd); /* exec.c */
 VG_CHILD_OP(vg_child_wait_start);
@@ -87,5 +86,7 @@ VG_CHILD_OP(vg_child_memory_policy);
 VG_CHILD_OP(vg_child_cpu_affinity);
 VG_CHILD_OP(vg_child_label); /* label.c */
 VG_CHILD_OP(vg_child_file_label);
+VG_CHILD_OP(vg_child_seccomp); /* seccomp.c */
+VG_CHILD_OP(vg_child_seccomp_notify);
 
 #endif

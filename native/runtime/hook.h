@@ -24,12 +24,7 @@ struct vg_hook {
 /* Runs it to its end. When its time is up its process group is killed. The words are those of runc. */
 int vg_hook_run(const struct vg_hook *hook, struct vg_failure *failure);
 
-/* The VG_OP_RUNTIME_HOOK ops of a birth, which the child asks for one after the other and the helper runs. */
-struct vg_runtime_hooks {
-        struct vg_reader at;
-        uint32_t next_op;
-};
-
-int vg_runtime_hooks_next(struct vg_runtime_hooks *hooks, pid_t pid, int guard, struct vg_failure *failure);
+/* A VG_OP_RUNTIME_HOOK of a birth, which the helper runs when the child comes to it. */
+int vg_runtime_hook(const struct vg_op *op, pid_t pid, int guard, struct vg_failure *failure);
 
 #endif

@@ -66,7 +66,7 @@ int vg_child_runtime_hook(struct vg_child *c, const struct vg_op_args *a, struct
         return status < 0 ? vg_fail(f, status, "%s: talk to the helper", a->at[0].string) : 0;
 }
 
-static int run_for_child(const struct vg_op *op, pid_t pid, int guard, struct vg_failure *f) {
+int vg_runtime_hook(const struct vg_op *op, pid_t pid, int guard, struct vg_failure *f) {
         _cleanup_op_args_ struct vg_op_args args = {0};
         _cleanup_free_ char *state = NULL;
         int status = vg_op_args_decode(vg_op_shape_child(op->code)->signature, op->payload, &args);
@@ -77,17 +77,4 @@ static int run_for_child(const struct vg_op *op, pid_t pid, int guard, struct vg
         struct vg_hook hook = hook_of(&args, state);
         hook.guard = guard;
         return vg_hook_run(&hook, f);
-}
-
-int vg_runtime_hooks_next(struct vg_runtime_hooks *hooks, pid_t pid, int guard, struct vg_failure *f) {
-        struct vg_op op;
-        while (vg_op_next(&hooks->at, &op)) {
-                uint32_t index = hooks->next_op++;
-                if (op.code != VG_OP_RUNTIME_HOOK)
-                        continue;
-                int status = run_for_child(&op, pid, guard, f);
-                f->op = index;
-                return status;
-        }
-        return vg_fail_words(f, -EPROTO, "the plan has no further hook");
 }

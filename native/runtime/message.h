@@ -20,5 +20,7 @@ int vg_message_take(int channel, void *into, size_t *size, int *ret_fd);
 int vg_message_peek(int channel, char *ret_tag);
 /* Waits for one message and gives its tag; -ECONNRESET when the other end is gone. For 'e' also fills `ret_failure`. */
 int vg_message_receive(int channel, char *ret_tag, struct vg_failure *ret_failure);
+/* The same with the descriptor that came along; -1: none. */
+int vg_message_receive_fd(int channel, char *ret_tag, int *ret_fd, struct vg_failure *ret_failure);
 
 #endif

@@ -68,6 +68,7 @@ static const struct vg_op_shape child_shapes[] = {
         {VG_OP_TIME_NAMESPACE, "s", "new time namespace"},
         {VG_OP_LABEL, "sss", "set label"},
         {VG_OP_FILE_LABEL, "ss", "label file"},
+        {VG_OP_SECCOMP_NOTIFY, "b4sS", "load seccomp filter"},
 };
 
 static const struct vg_op_shape *find_shape(const struct vg_op_shape *shapes, size_t count, uint16_t code) {

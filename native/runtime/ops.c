@@ -112,3 +112,12 @@ bool vg_op_next(struct vg_reader *r, struct vg_op *ret_op) {
         *ret_op = op;
         return true;
 }
+
+bool vg_plan_find(struct vg_plan_cursor *cursor, uint16_t code, struct vg_op *ret_op) {
+        while (vg_op_next(&cursor->at, ret_op)) {
+                cursor->next_op++;
+                if (ret_op->code == code)
+                        return true;
+        }
+        return false;
+}

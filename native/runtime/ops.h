@@ -38,6 +38,15 @@ struct vg_op {
 /* True with the next op of a list; false at its end, with r->error set when it was malformed. */
 bool vg_op_next(struct vg_reader *r, struct vg_op *ret_op);
 
+/* A plan as somebody goes along in it who only carries out some of its ops. */
+struct vg_plan_cursor {
+        struct vg_reader at;
+        uint32_t next_op; /* index of the op that comes next */
+};
+
+/* The next op with that code; false when there is none any more. */
+bool vg_plan_find(struct vg_plan_cursor *cursor, uint16_t code, struct vg_op *ret_op);
+
 struct vg_op_shape {
         uint16_t code;
         const char *signature;

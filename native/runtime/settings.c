@@ -1,8 +1,6 @@
 /* Child ops that are one system call or one file. */
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/keyctl.h>
-#include <linux/seccomp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -104,29 +102,6 @@ int vg_child_no_new_privs(struct vg_child *c, const struct vg_op_args *a, struct
         (void)c;
         (void)a;
         return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? vg_fail(f, -errno, "set no_new_privs") : 0;
-}
-
-int vg_child_seccomp(struct vg_child *c, const struct vg_op_args *a, struct vg_failure *f) {
-        struct vg_bytes program = a->at[0].bytes;
-        uint64_t flags = a->at[1].number;
-        size_t count = program.size / sizeof(struct sock_filter);
-        if (count == 0 || count > BPF_MAXINSNS || program.size % sizeof(struct sock_filter) != 0)
-                return vg_fail_words(f, -EINVAL, "seccomp filter: %zu bytes are not 1 to %u instructions", program.size,
-                                     BPF_MAXINSNS);
-        /* Nobody would take the descriptor that this asks for. */
-        if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
-                return vg_fail_words(f, -EINVAL, "seccomp filter: notifications are not supported");
-        /* The payload need not be aligned. */
-        _cleanup_free_ struct sock_filter *filter = calloc(count, sizeof *filter);
-        if (!filter)
-                return vg_fail(f, -ENOMEM, "load seccomp filter");
-        memcpy(filter, program.data, program.size);
-        const struct sock_fprog loaded = {.len = (unsigned short)count, .filter = filter};
-        /* The filter need not allow umask(2). */
-        vg_child_settle_umask(c);
-        return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, (unsigned)flags, &loaded) < 0
-                       ? vg_fail(f, -errno, "load seccomp filter")
-                       : 0;
 }
 
 int vg_child_loopback(struct vg_child *c, const struct vg_op_args *a, struct vg_failure *f) {

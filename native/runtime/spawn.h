@@ -8,7 +8,8 @@ struct vg_spawned {
         pid_t pid;
         int pidfd;
         int talk; /* private socket: the child waits for 'g' on it, and reports over it until it is released; 'h' asks for
-                   * its next hook in the runtime's namespaces and is answered 'h' */
+                   * its next hook in the runtime's namespaces and is answered 'h', 'n' brings the listener of its
+                   * filter for the agent */
 };
 
 /* Returns in the helper only; in the child it becomes vg_child_run(). On failure there is no child. */

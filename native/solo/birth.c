@@ -21,28 +21,9 @@ struct course {
         pid_t helper, pid;
 };
 
-/* A message and at most one descriptor, which is all that matters here: of the streams none is a pipe. */
-static ssize_t receive(int channel, char *message, size_t room, int *ret_fd) {
-        union {
-                struct cmsghdr align;
-                char room[CMSG_SPACE(VG_MESSAGE_FDS_MAX * sizeof(int))];
-        } control = {0};
-        struct iovec part = {.iov_base = message, .iov_len = room};
-        struct msghdr envelope = {
-                .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
-        ssize_t size;
-        do
-                size = recvmsg(channel, &envelope, MSG_CMSG_CLOEXEC);
-        while (size < 0 && errno == EINTR);
-        struct cmsghdr *head = size < 0 ? NULL : CMSG_FIRSTHDR(&envelope);
-        if (head && head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(sizeof(int)))
-                memcpy(ret_fd, CMSG_DATA(head), sizeof(int));
-        return size < 0 ? -errno : size;
-}
-
-static int take_pid(struct course *c, const char *message, ssize_t size, struct vg_failure *failure) {
+static int take_pid(struct course *c, const char *message, size_t size, struct vg_failure *failure) {
         uint32_t pid;
-        if (size != 1 + (ssize_t)sizeof pid)
+        if (size != 1 + sizeof pid)
                 return vg_fail(failure, -EPROTO, "talk to the helper");
         memcpy(&pid, message + 1, sizeof pid);
         c->pid = (pid_t)pid;
@@ -64,13 +45,13 @@ static int take_terminal(struct course *c, int master, struct vg_failure *failur
         return status < 0 ? vg_fail(failure, status, "give the terminal to %s", c->solo->console_socket) : 0;
 }
 
-static int read_failure(const char *message, ssize_t size, struct vg_failure *failure) {
+static int read_failure(const char *message, size_t size, struct vg_failure *failure) {
         const size_t head = 1 + sizeof failure->status + sizeof failure->op;
-        if ((size_t)size < head)
+        if (size < head)
                 return vg_fail(failure, -EPROTO, "talk to the helper");
         memcpy(&failure->status, message + 1, sizeof failure->status);
         memcpy(&failure->op, message + 1 + sizeof failure->status, sizeof failure->op);
-        snprintf(failure->message, sizeof failure->message, "%.*s", (int)((size_t)size - head), message + head);
+        snprintf(failure->message, sizeof failure->message, "%.*s", (int)(size - head), message + head);
         return failure->status;
 }
 
@@ -80,14 +61,14 @@ static int follow(struct course *c, struct vg_failure *failure) {
         for (;;) {
                 char message[16 + VG_MESSAGE_MAX];
                 int fd = -1;
-                ssize_t size = receive(c->channel, message, sizeof message, &fd);
-                if (size < 0)
-                        return vg_fail(failure, (int)size, "talk to the helper");
-                if (size == 0 && executing)
+                size_t size = sizeof message;
+                int status = vg_message_take(c->channel, message, &size, &fd);
+                if (status == -ECONNRESET && executing)
                         return 0;
-                if (size == 0)
+                if (status == -ECONNRESET)
                         return vg_fail_words(failure, -ECHILD, "container init died during set-up");
-                int status = 0;
+                if (status < 0)
+                        return vg_fail(failure, status, "talk to the helper");
                 switch (message[0]) {
                 case 'c':
                         status = vg_message_send_tag(c->channel, 'g');

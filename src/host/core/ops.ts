@@ -73,6 +73,7 @@ export const opCodes = {
   timeNamespace: 65,
   label: 77,
   fileLabel: 78,
+  seccompNotify: 79,
 } as const;
 
 export type OpName = keyof typeof opCodes;
@@ -361,3 +362,7 @@ export const processLabel = (attribute: string, older: string, value: string): O
   op("label", (p) => p.str(attribute).str(older).str(value));
 
 export const fileLabel = (path: string, label: string): Op => op("fileLabel", (p) => p.str(path).str(label));
+
+/** `parts` of the message to the agent: between each two goes the child's pid. */
+export const seccompNotify = (program: Uint8Array, flags: number, agent: string, parts: readonly string[]): Op =>
+  op("seccompNotify", (p) => p.bytes(program).u32(flags).str(agent).strs(parts));

@@ -25,6 +25,7 @@ export const checkSeccomp = object({
   architectures: otherwise(list(text), []),
   flags: maybe(list(text)),
   listenerPath: otherwise(text, ""),
+  listenerMetadata: otherwise(text, ""),
   syscalls: otherwise(
     list(
       object({

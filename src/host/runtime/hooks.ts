@@ -1,25 +1,7 @@
 import { containerHook, hook, type Op, runtimeHook } from "../core/ops.js";
 import type { HookName, HookSpec, HooksSpec, LaterHooks } from "../oci/hooks.js";
 import type { Spec } from "../oci/spec.js";
-
-/** What does not change in a container's state (OCI runtime.md, "State"). */
-export interface Identity {
-  readonly id: string;
-  readonly bundle: string;
-  readonly ociVersion: string;
-  readonly annotations: Iterable<readonly [string, string]>;
-}
-
-/** The state's text before and behind the pid. */
-function stateAround({ ociVersion, id, bundle, annotations }: Identity, status: string): readonly [string, string] {
-  const before = JSON.stringify({ ociVersion, id, status });
-  const behind = JSON.stringify({ bundle, annotations: Object.fromEntries(annotations) });
-  return [`${before.slice(0, -1)},"pid":`, `,${behind.slice(1)}`];
-}
-
-function stateWithoutPid({ ociVersion, id, bundle, annotations }: Identity, status: string): string {
-  return JSON.stringify({ ociVersion, id, status, bundle, annotations: Object.fromEntries(annotations) });
-}
+import { type Identity, stateAround, stateWithoutPid } from "./state.js";
 
 function program(name: HookName, index: number, { path, args, env, timeout = 0 }: HookSpec, directory: string) {
   const argv = args.length > 0 ? args : [path];

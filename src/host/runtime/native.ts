@@ -194,15 +194,16 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
     const handle = decodeHandle(container);
     const own = parseProcess(spec.process);
     // The container's own configuration: its filter holds for execs, and it fills what an exec leaves out.
-    const { linux, process: init } = openBundle(container.bundle).spec;
-    const seccomp = await filterOf(linux.seccomp);
+    const { spec: config } = openBundle(container.bundle);
+    const seccomp = await filterOf(config.linux.seccomp);
     const warn = warner(container.id);
+    const modules = detectSecurityModules();
     return planExec(
       container,
       handle,
       spec,
-      { own, init, linux },
-      { namespace, seccomp, lastCapability, modules: detectSecurityModules(), warn },
+      { own, spec: config },
+      { namespace, seccomp, lastCapability, modules, warn },
     );
   }
 }

@@ -5,7 +5,7 @@ import type { Birth } from "../core/birth.js";
 import { cpuAffinity, encodeOps, initialCpuAffinity, type Op, userRoot } from "../core/ops.js";
 import { planStreams } from "../io/streams.js";
 import type { ProcessSpec } from "../oci/process.js";
-import type { LinuxSpec } from "../oci/spec.js";
+import type { Spec } from "../oci/spec.js";
 import type { NativeHandle } from "./handle.js";
 import { parseIdList } from "./id-list.js";
 import { namespaceFlags } from "./namespaces.js";
@@ -58,10 +58,10 @@ export function planExec(
   container: ContainerRef,
   handle: NativeHandle,
   spec: ExecSpec,
-  processes: { readonly own: ProcessSpec; readonly init: ProcessSpec; readonly linux: LinuxSpec },
+  given: { readonly own: ProcessSpec; readonly spec: Spec },
   surroundings: Omit<PlanSurroundings, "cgroups">,
 ): ExecPlan {
-  const process = inherit(processes.own, processes.init, spec.stdio.terminal);
+  const process = inherit(given.own, given.spec.process, spec.stdio.terminal);
   const { seccomp, lastCapability, modules, warn, namespace } = surroundings;
   const { initial, final } = planAffinity(process);
   const ops = [
@@ -71,7 +71,9 @@ export function planExec(
     ...planProcess(process, {
       path: processPath,
       keyring: handle.keyring,
-      linux: processes.linux,
+      linux: given.spec.linux,
+      identity: { ...given.spec, id: container.id, bundle: container.bundle },
+      init: handle.pid,
       modules,
       seccomp,
       lastCapability,

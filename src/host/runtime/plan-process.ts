@@ -9,6 +9,7 @@ import {
   oomScoreAdj,
   optional,
   seccomp,
+  seccompNotify,
   umask,
   user,
   waitStart,
@@ -20,6 +21,7 @@ import { planProcessLabels, type SecurityModules } from "./labels.js";
 import { planScheduling } from "./plan-scheduling.js";
 import { planRlimits } from "./rlimits.js";
 import type { SeccompFilter } from "./seccomp.js";
+import { type Identity, processStateParts } from "./state.js";
 
 export interface ProcessSurroundings {
   /** JSON path of the process, for messages. */
@@ -31,9 +33,18 @@ export interface ProcessSurroundings {
   readonly modules: SecurityModules;
   readonly seccomp: SeccompFilter | undefined;
   readonly lastCapability: number;
+  /** The container, for an agent that answers for system calls. */
+  readonly identity: Identity;
+  /** The pid of the container's init; undefined: this is it. */
+  readonly init: number | undefined;
   /** An init waits for Start, and then runs these first. An exec does not wait. */
   readonly afterStart: readonly Op[] | undefined;
   readonly warn: (message: string) => void;
+}
+
+function filterOp({ program, flags, agent }: SeccompFilter, { identity, init }: ProcessSurroundings): Op {
+  if (!agent) return seccomp(program, flags);
+  return seccompNotify(program, flags, agent.path, processStateParts(identity, agent.metadata, init));
 }
 
 /** The last steps of a process before it is the container's: what it gives up, and its execve. */
@@ -43,11 +54,13 @@ export function planProcess(process: ProcessSpec, surroundings: ProcessSurroundi
   if (ignored.length > 0) warn(`${path}.capabilities: unknown here and left out: ${ignored.join(", ")}`);
   const labels = planProcessLabels(process, surroundings.modules, path);
   const { uid, gid, additionalGids } = process.user;
-  const filter = surroundings.seccomp ? [seccomp(surroundings.seccomp.program, surroundings.seccomp.flags)] : [];
+  const filter = surroundings.seccomp ? [filterOp(surroundings.seccomp, surroundings)] : [];
   // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it must come before the capabilities go (seccomp(2)); with it, it
   // comes last, so that it need not allow what is done here.
   const early = process.noNewPrivileges ? [] : filter;
   const late = process.noNewPrivileges ? filter : [];
+  // The agent is told by the birth's helper, whose time ends with the wait.
+  const beforeWait = surroundings.seccomp?.agent ? late : [];
   return [
     ...labels.beforeKeyring,
     ...(keyring === "" ? [] : [newKeyring(keyring)]),
@@ -64,8 +77,9 @@ export function planProcess(process: ProcessSpec, surroundings: ProcessSurroundi
     cwd(process.cwd),
     capabilities(sets),
     find(process.args, process.env),
+    ...beforeWait,
     ...(afterStart ? [waitStart()] : []),
-    ...late,
+    ...(beforeWait.length > 0 ? [] : late),
     // They are programs of the container, so its filter is theirs.
     ...(afterStart ?? []),
     exec(process.args, process.env),

@@ -136,7 +136,8 @@ function childOps(
   });
   const propagation = propagationOf(linux.rootfsPropagation);
   const root = rootDirectory(bundle, request.rootfs.length > 0);
-  const hooks = birthHooks(spec.hooks, { ...spec, id: request.id, bundle: request.bundle }, root);
+  const identity = { ...spec, id: request.id, bundle: request.bundle };
+  const hooks = birthHooks(spec.hooks, identity, root);
   return [
     ...planUserNamespace(linux, namespaces),
     ...planTimeNamespace(linux, namespaces),
@@ -162,6 +163,8 @@ function childOps(
       path: processPath,
       keyring,
       linux,
+      identity,
+      init: undefined,
       modules,
       seccomp,
       lastCapability,

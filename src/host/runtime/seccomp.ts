@@ -1,4 +1,3 @@
-import { VigilError } from "../../base/errors.js";
 import { openSeccompBuilder, type SeccompBuilder, type SyscallCondition } from "../core/libseccomp.js";
 import { refuse } from "../oci/check.js";
 import type { SeccompSpec } from "../oci/spec.js";
@@ -9,12 +8,16 @@ export interface SeccompFilter {
   readonly program: Uint8Array;
   /** Flags of seccomp(2). */
   readonly flags: number;
+  /** Who answers for calls that the profile notifies of; undefined: it has none. */
+  readonly agent: { readonly path: string; readonly metadata: string } | undefined;
 }
 
 const path = "config.json: linux.seccomp";
 const operationNotPermitted = 1; // EPERM
 const ENOSYS = 38;
 const maximumErrno = 0xfff;
+
+const notifyCode = 0x7fc0_0000;
 
 /** seccomp.h: actions, of which two carry a number. */
 const actions: Readonly<Record<string, { readonly code: number; readonly carries?: true }>> = {
@@ -24,6 +27,7 @@ const actions: Readonly<Record<string, { readonly code: number; readonly carries
   SCMP_ACT_TRAP: { code: 0x0003_0000 },
   SCMP_ACT_ERRNO: { code: 0x0005_0000, carries: true },
   SCMP_ACT_TRACE: { code: 0x7ff0_0000, carries: true },
+  SCMP_ACT_NOTIFY: { code: notifyCode },
   SCMP_ACT_LOG: { code: 0x7ffc_0000 },
   SCMP_ACT_ALLOW: { code: 0x7fff_0000 },
 };
@@ -45,25 +49,48 @@ const filterFlags: ReadonlyMap<string, number> = new Map([
   ["SECCOMP_FILTER_FLAG_TSYNC", 1],
   ["SECCOMP_FILTER_FLAG_LOG", 2],
   ["SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4],
+  ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 32],
 ]);
 const speculationAllowed = 4;
+const allThreads = 1;
+const waitKillable = 32;
+
+/** Its own call that the child hands the listener over with: the agent could not answer for it before it has that. */
+const handOver = "sendmsg";
 
 function actionCode(name: string, errno: number | undefined, at: string): number {
-  if (name === "SCMP_ACT_NOTIFY") throw new VigilError("unimplemented", `${at}: SCMP_ACT_NOTIFY is not implemented`);
   const action = actions[name] ?? refuse(at, `no action is called ${JSON.stringify(name)}`);
-  if (!action.carries) return action.code;
+  if (!action.carries) return errno === undefined ? action.code : refuse(at, `${name} takes no error number`);
   const carried = errno ?? operationNotPermitted;
   return carried <= maximumErrno ? action.code | carried : refuse(at, `${carried} is not an error number`);
 }
 
-function flagsOf(flags: SeccompSpec["flags"]): number {
+function flagsOf(flags: SeccompSpec["flags"], notifies: boolean): number {
   // As runc: a filter shall not turn on the mitigation of speculative store bypass, which slows everything, unless asked to.
   if (flags === undefined) return speculationAllowed;
-  return flags.reduce((all, name, index) => {
+  const all = flags.reduce((all, name, index) => {
     const flag =
       filterFlags.get(name) ?? refuse(`${path}.flags[${index}]`, `no flag is called ${JSON.stringify(name)}`);
     return all | flag;
   }, 0);
+  // The kernel takes the one only with a listener, and the other, which means nothing with one thread, only without.
+  return all & ~(notifies ? allThreads : waitKillable);
+}
+
+function agentOf({ defaultAction, listenerPath, listenerMetadata, syscalls }: SeccompSpec): SeccompFilter["agent"] {
+  if (defaultAction === "SCMP_ACT_NOTIFY") refuse(`${path}.defaultAction`, "SCMP_ACT_NOTIFY cannot be the default");
+  if (listenerMetadata !== "" && listenerPath === "") refuse(`${path}.listenerMetadata`, "there is no listenerPath");
+  const notifying = syscalls.findIndex(({ action }) => action === "SCMP_ACT_NOTIFY");
+  if (notifying < 0) return undefined;
+  if (!listenerPath.startsWith("/")) {
+    refuse(`${path}.listenerPath`, `${JSON.stringify(listenerPath)} is not an absolute path`);
+  }
+  syscalls.forEach(({ action, names }, index) => {
+    if (action === "SCMP_ACT_NOTIFY" && names.includes(handOver)) {
+      refuse(`${path}.syscalls[${index}]`, `SCMP_ACT_NOTIFY cannot be used for ${handOver}`);
+    }
+  });
+  return { path: listenerPath, metadata: listenerMetadata };
 }
 
 type Rule = SeccompSpec["syscalls"][number];
@@ -119,8 +146,8 @@ function lastCalls(builder: SeccompBuilder, spec: SeccompSpec, architectures: It
 
 /** linux.seccomp as a program for the kernel. */
 export async function compileSeccomp(spec: SeccompSpec): Promise<SeccompFilter> {
-  if (spec.listenerPath !== "") throw new VigilError("unimplemented", `${path}.listenerPath: not implemented`);
-  const flags = flagsOf(spec.flags);
+  const agent = agentOf(spec);
+  const flags = flagsOf(spec.flags, agent !== undefined);
   const defaultAction = actionCode(spec.defaultAction, spec.defaultErrnoRet, `${path}.defaultAction`);
   const builder = await openSeccompBuilder(defaultAction);
   try {
@@ -134,8 +161,9 @@ export async function compileSeccomp(spec: SeccompSpec): Promise<SeccompFilter> 
       addRule(builder, rule, defaultAction, `${path}.syscalls[${index}]`);
     });
     const program = builder.program();
-    if (!needsPrologue(spec)) return { program, flags };
-    return { program: Buffer.concat([unknownCallsPrologue(lastCalls(builder, spec, architectures)), program]), flags };
+    if (!needsPrologue(spec)) return { program, flags, agent };
+    const prologue = unknownCallsPrologue(lastCalls(builder, spec, architectures));
+    return { program: Buffer.concat([prologue, program]), flags, agent };
   } finally {
     builder.release();
   }

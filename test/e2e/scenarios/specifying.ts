@@ -248,6 +248,58 @@ export const specifying: readonly Scenario[] = [
     ],
   },
   {
+    name: "what a seccomp profile does with a call",
+    steps: [
+      ...(
+        [
+          ["SCMP_ACT_ERRNO", { errnoRet: 55 }, 1],
+          ["SCMP_ACT_ERRNO", {}, 1],
+          ["SCMP_ACT_LOG", {}, 1],
+          ["SCMP_ACT_TRACE", { errnoRet: 5 }, 1],
+          ["SCMP_ACT_TRAP", {}, 159],
+          ["SCMP_ACT_KILL_PROCESS", {}, 159],
+          ["SCMP_ACT_KILL", {}, 159],
+        ] as const
+      ).flatMap(([action, more, code]) =>
+        runSpec(
+          ["--rm"],
+          ["/bin/mkdir", "-m", "711", "/proc/made"],
+          (spec) => {
+            spec.linux.seccomp = {
+              defaultAction: "SCMP_ACT_ALLOW",
+              syscalls: [
+                {
+                  names: ["mkdir"],
+                  action,
+                  ...more,
+                  args: [{ index: 1, value: 0o111, valueTwo: 0o111, op: "SCMP_CMP_MASKED_EQ" }],
+                },
+              ],
+            };
+          },
+          { code },
+        ),
+      ),
+    ],
+  },
+  {
+    name: "a seccomp agent that is not there",
+    steps: [
+      ...runSpec(
+        ["--rm"],
+        ["/bin/true"],
+        (spec, fill) => {
+          spec.linux.seccomp = {
+            defaultAction: "SCMP_ACT_ALLOW",
+            listenerPath: fill("$BASE/nobody"),
+            syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }],
+          };
+        },
+        { code: 1, err: /agent.*no such file or directory/i, errors: "kind" },
+      ),
+    ],
+  },
+  {
     name: "rlimits, oom score, sysctl",
     steps: [
       ...runSpec(

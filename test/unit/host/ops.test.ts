@@ -70,6 +70,7 @@ test.each<[ops.Op, unknown[]]>([
   [ops.personality(8n), [8n]],
   [ops.memoryPolicy(3, new Uint8Array([1])), [3, Buffer.from([1])]],
   [ops.processLabel("a/exec", "exec", "x"), ["a/exec", "exec", "x"]],
+  [ops.seccompNotify(new Uint8Array([1]), 2, "/a", ["x", "y"]), [Buffer.from([1]), 2, "/a", ["x", "y"]]],
   [ops.fileLabel("/p", "l"), ["/p", "l"]],
   [ops.cpuAffinity(new Uint8Array([1])), [Buffer.from([1])]],
 ])("$name is read by the core's table as it was written", (op, args) => {

@@ -10,6 +10,7 @@ import { parseIdList } from "../../../src/host/runtime/id-list.js";
 import { detectSecurityModules, type SecurityModules } from "../../../src/host/runtime/labels.js";
 import { type PlanSurroundings, planContainer } from "../../../src/host/runtime/plan.js";
 import { planExec } from "../../../src/host/runtime/plan-exec.js";
+import { processStateParts } from "../../../src/host/runtime/state.js";
 import type { CreateSpec, MountSpec } from "../../../src/task/ports.js";
 import { decodeOps, showOps } from "../../support/decode-ops.js";
 
@@ -104,7 +105,7 @@ test("what ctr run --tty --seccomp --read-only asks for on a v1 host, with an im
   const { script, child, birth } = plan({
     cgroups: legacy,
     terminal: true,
-    seccomp: { program: new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]), flags: 4 },
+    seccomp: { program: new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]), flags: 4, agent: undefined },
     rootfs: [
       {
         type: "overlay",
@@ -135,7 +136,7 @@ test("what ctr run --tty --seccomp --read-only asks for on a v1 host, with an im
 });
 
 describe("the order of the last steps", () => {
-  const seccomp = { program: new Uint8Array(8), flags: 0 };
+  const seccomp = { program: new Uint8Array(8), flags: 0, agent: undefined };
 
   test("with no_new_privs the filter is the last thing before execve", () => {
     expect(names(plan({ seccomp }).birth.ops).slice(-9)).toEqual([
@@ -705,6 +706,39 @@ describe("scheduling", () => {
   });
 });
 
+describe("an agent for system calls", () => {
+  const seccomp = { program: new Uint8Array(8), flags: 4, agent: { path: "/run/agent", metadata: "m" } };
+
+  test("is told by the helper, so before the wait", () => {
+    const change = (config: Config) => {
+      config.process.noNewPrivileges = true;
+      config.annotations = { a: "1" };
+    };
+    const { birth } = plan({ seccomp, change });
+    expect(names(birth.ops).slice(-3)).toEqual(["SECCOMP_NOTIFY", "WAIT_START", "EXEC"]);
+    const args = decodeOps(birth.ops).find(({ name }) => name === "SECCOMP_NOTIFY")?.args ?? [];
+    expect(args.slice(1, 3)).toEqual([4, "/run/agent"]);
+    const state = { ociVersion: "1.2.0", id: "t1", status: "creating", pid: 77, bundle, annotations: { a: "1" } };
+    expect(JSON.parse((args[3] as string[]).join("77"))).toEqual({
+      ociVersion: "1.2.0",
+      fds: ["seccompFd"],
+      pid: 77,
+      metadata: "m",
+      state,
+    });
+  });
+
+  test("of an exec: its own pid, and the container's", () => {
+    const parts = processStateParts({ id: "t1", bundle: "/b", ociVersion: "1.2.0", annotations: [] }, "", 99);
+    expect(JSON.parse(parts.join("5"))).toEqual({
+      ociVersion: "1.2.0",
+      fds: ["seccompFd"],
+      pid: 5,
+      state: { ociVersion: "1.2.0", id: "t1", status: "running", pid: 99, bundle: "/b", annotations: {} },
+    });
+  });
+});
+
 describe("labels", () => {
   const selinuxLabel = "system_u:system_r:container_t:s0:c1,c2";
   const mountLabel = "system_u:object_r:container_file_t:s0:c1,c2";
@@ -823,7 +857,7 @@ describe("hooks", () => {
   });
 
   test("those of the container's start run under its filter", () => {
-    const seccomp = { program: new Uint8Array(8), flags: 0 };
+    const seccomp = { program: new Uint8Array(8), flags: 0, agent: undefined };
     const change = (config: Config) => {
       config.process.noNewPrivileges = true;
       config.hooks = { startContainer: [{ path: "/x" }] };
@@ -871,13 +905,13 @@ describe("exec", () => {
       later: undefined,
     });
     const container = { id: "t1", bundle, handle: JSON.parse(JSON.stringify(handle)) };
-    const { process: init, linux } = openBundle(bundle).spec;
+    const config = openBundle(bundle).spec;
     const spec = { execId: "e1", stdio: { stdin: "", stdout: "/out", stderr: "", terminal }, process: "" };
     return planExec(
       container,
       decodeHandle(container),
       spec,
-      { own: parseProcess(JSON.stringify(process)), init, linux },
+      { own: parseProcess(JSON.stringify(process)), spec: config },
       {
         namespace: "default",
         seccomp: undefined,

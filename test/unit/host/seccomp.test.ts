@@ -137,6 +137,81 @@ describe.skipIf(skipWithoutLibrary("libseccomp.so.2"))("with libseccomp", () => 
     expect(run(program, calls.read)).toBe(errno(13));
   });
 
+  test.runIf(machine === "x64")("each named architecture has the profile, others are killed", async () => {
+    const getpid = { names: ["getpid"], action: "SCMP_ACT_ERRNO", errnoRet: 7 };
+    const profile = { defaultAction: "SCMP_ACT_ALLOW", syscalls: [getpid] };
+    const i386 = 0x40000003;
+    const both = await compile({ ...profile, architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"] });
+    expect([run(both.program, 39), run(both.program, 20, [], i386)]).toEqual([errno(7), errno(7)]);
+    const one = await compile(profile);
+    expect(run(one.program, 20, [], i386)).toBe(0);
+  });
+
+  test.each([
+    ["SCMP_ACT_KILL", 0],
+    ["SCMP_ACT_KILL_THREAD", 0],
+    ["SCMP_ACT_KILL_PROCESS", 0x80000000],
+    ["SCMP_ACT_TRAP", 0x00030000],
+    ["SCMP_ACT_ERRNO", 0x00050001],
+    ["SCMP_ACT_TRACE", 0x7ff00001],
+    ["SCMP_ACT_LOG", 0x7ffc0000],
+    ["SCMP_ACT_NOTIFY", 0x7fc00000],
+  ])("%s", async (action, value) => {
+    const notify = action === "SCMP_ACT_NOTIFY" ? { listenerPath: "/run/agent" } : {};
+    const rule = { names: ["kexec_load"], action };
+    const { program } = await compile({ defaultAction: "SCMP_ACT_ALLOW", syscalls: [rule], ...notify });
+    expect(run(program, calls.kexec_load)).toBe(value);
+    expect(run(program, calls.read)).toBe(ALLOW);
+    if (action === "SCMP_ACT_NOTIFY") return;
+    // A call with a higher number than any named one would be unknown.
+    const allowed = { names: ["kexec_load"], action: "SCMP_ACT_ALLOW" };
+    const other = await compile({ defaultAction: action, syscalls: [allowed] });
+    expect(run(other.program, calls.read)).toBe(value);
+    expect(run(other.program, calls.kexec_load)).toBe(ALLOW);
+  });
+
+  test("error numbers of the default and of a tracer", async () => {
+    const { program } = await compile({
+      defaultAction: "SCMP_ACT_TRACE",
+      defaultErrnoRet: 9,
+      syscalls: [{ names: ["read"], action: "SCMP_ACT_TRACE", errnoRet: 8 }],
+    });
+    expect([run(program, calls.getpid), run(program, calls.read)]).toEqual([0x7ff00009, 0x7ff00008]);
+  });
+
+  test.each([
+    ["SCMP_CMP_NE", [4n, 6n]],
+    ["SCMP_CMP_LT", [4n]],
+    ["SCMP_CMP_LE", [4n, 5n]],
+    ["SCMP_CMP_EQ", [5n]],
+    ["SCMP_CMP_GE", [5n, 6n]],
+    ["SCMP_CMP_GT", [6n]],
+  ])("%s", async (op, hits) => {
+    const rule = { names: ["read"], action: "SCMP_ACT_ERRNO", args: [{ index: 5, value: 5, op }] };
+    const { program } = await compile({ defaultAction: "SCMP_ACT_ALLOW", syscalls: [rule] });
+    const args = (last: bigint) => [0n, 0n, 0n, 0n, 0n, last];
+    for (const value of [4n, 5n, 6n]) {
+      expect(run(program, calls.read, args(value)), `${value}`).toBe(hits.includes(value) ? errno(1) : ALLOW);
+    }
+    // All 64 bits are compared.
+    const high = run(program, calls.read, args((1n << 32n) | 5n));
+    expect(high).toBe(["SCMP_CMP_NE", "SCMP_CMP_GE", "SCMP_CMP_GT"].includes(op) ? errno(1) : ALLOW);
+  });
+
+  test("flags, as the kernel takes them with and without a listener", async () => {
+    const flags = ["TSYNC", "LOG", "SPEC_ALLOW", "WAIT_KILLABLE_RECV"].map((name) => `SECCOMP_FILTER_FLAG_${name}`);
+    const profile = { defaultAction: "SCMP_ACT_ALLOW", flags };
+    expect((await compile(profile)).flags).toBe(1 | 2 | 4);
+    const rule = { names: ["kexec_load"], action: "SCMP_ACT_NOTIFY" };
+    const notifying = { ...profile, syscalls: [rule], listenerPath: "/run/agent", listenerMetadata: "m" };
+    expect(await compile(notifying)).toMatchObject({ flags: 2 | 4 | 32, agent: { path: "/run/agent", metadata: "m" } });
+    expect((await compile({ defaultAction: "SCMP_ACT_ALLOW", flags: [] })).flags).toBe(0);
+  });
+
+  test("an agent that is not needed is not asked", async () => {
+    expect((await compile({ defaultAction: "SCMP_ACT_ALLOW", listenerPath: "/run/agent" })).agent).toBeUndefined();
+  });
+
   test("an architecture that there is not", async () => {
     await expect(compile({ defaultAction: "SCMP_ACT_ALLOW", architectures: ["SCMP_ARCH_PDP11"] })).rejects.toThrow(
       /linux.seccomp.architectures\[0\]: "SCMP_ARCH_PDP11"/,
@@ -144,10 +219,26 @@ describe.skipIf(skipWithoutLibrary("libseccomp.so.2"))("with libseccomp", () => 
   });
 });
 
+const notifying = (names: string[]) => ({
+  defaultAction: "SCMP_ACT_ALLOW",
+  syscalls: [{ names, action: "SCMP_ACT_NOTIFY" }],
+});
+
 test.each([
   [{ defaultAction: "SCMP_ACT_MAYBE" }, "invalid_argument", "config.json: linux.seccomp.defaultAction"],
-  [{ defaultAction: "SCMP_ACT_NOTIFY" }, "unimplemented", "SCMP_ACT_NOTIFY"],
-  [{ defaultAction: "SCMP_ACT_ALLOW", listenerPath: "/run/agent" }, "unimplemented", "linux.seccomp.listenerPath"],
+  [{ defaultAction: "SCMP_ACT_NOTIFY", listenerPath: "/a" }, "invalid_argument", "linux.seccomp.defaultAction"],
+  [notifying(["mkdir"]), "invalid_argument", 'linux.seccomp.listenerPath: "" is not an absolute path'],
+  [{ ...notifying(["read", "sendmsg"]), listenerPath: "/a" }, "invalid_argument", "linux.seccomp.syscalls[0]"],
+  [
+    { defaultAction: "SCMP_ACT_ALLOW", listenerMetadata: "m" },
+    "invalid_argument",
+    "linux.seccomp.listenerMetadata: there is no listenerPath",
+  ],
+  [
+    { defaultAction: "SCMP_ACT_ALLOW", defaultErrnoRet: 1 },
+    "invalid_argument",
+    "linux.seccomp.defaultAction: SCMP_ACT_ALLOW takes no error number",
+  ],
   [{ defaultAction: "SCMP_ACT_ALLOW", flags: ["X"] }, "invalid_argument", "linux.seccomp.flags[0]"],
   [{ defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: 5000 }, "invalid_argument", "5000 is not an error number"],
 ])("%j is refused", async (profile, code, words) => {
