@@ -228,10 +228,10 @@ enum vg_child_op {
         VG_OP_SCHEDULER = 72,   /* u32 policy, u64 flags, i32 nice, u32 priority, u64 runtime, deadline, period: sched_setattr(2) */
         VG_OP_IO_PRIORITY = 73, /* u32 class, u32 level */
         VG_OP_PERSONALITY = 74, /* u64 */
-        VG_OP_MEMORY_POLICY = 75, /* u32 mode and flags, bytes node mask */
-        VG_OP_CPU_AFFINITY = 76,  /* bytes CPU mask */
-        VG_OP_LABEL = 77,         /* str attribute, str older name (empty: none), str value: below attr/ of its own /proc */
-        VG_OP_FILE_LABEL = 78,    /* str path, str SELinux label */
+        VG_OP_MEMORY_POLICY = 75,  /* u32 mode and flags, bytes node mask */
+        VG_OP_CPU_AFFINITY = 76,   /* bytes CPU mask */
+        VG_OP_LABEL = 77,          /* str attribute, str older name (empty: none), str value: below attr/ of its own /proc */
+        VG_OP_FILE_LABEL = 78,     /* str path, str SELinux label */
         VG_OP_SECCOMP_NOTIFY = 79, /* bytes BPF program, u32 flags, str socket of the agent, list(str) parts: as VG_OP_SECCOMP, and
                                     * the birth's helper sends the listener to the agent with a message: the parts, the child's
                                     * pid between each two. Only before WAIT_START */

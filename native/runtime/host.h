@@ -27,8 +27,8 @@ VG_HOST_OP(vg_host_umount_tree);   /* umount.c */
 VG_HOST_OP(vg_host_write);         /* host_files.c */
 VG_HOST_OP(vg_host_mkdir);
 VG_HOST_OP(vg_host_unlink);
-VG_HOST_OP(vg_host_signal); /* host_signal.c */
-VG_HOST_OP(vg_host_hook);   /* hook_ops.c */
+VG_HOST_OP(vg_host_signal);       /* host_signal.c */
+VG_HOST_OP(vg_host_hook);         /* hook_ops.c */
 VG_HOST_OP(vg_host_cpu_affinity); /* scheduling.c */
 
 #endif

@@ -51,7 +51,11 @@ afterAll(async () => {
 });
 
 test("output and exit status arrive, and nothing stays", async () => {
-  expect(await run(["--rm"], "sh", "-c", "echo out; echo err >&2; exit 4")).toEqual({ code: 4, out: "out", err: "err" });
+  expect(await run(["--rm"], "sh", "-c", "echo out; echo err >&2; exit 4")).toEqual({
+    code: 4,
+    out: "out",
+    err: "err",
+  });
 });
 
 test("a program that does not exist is podman's status 127", async () => {

@@ -76,12 +76,7 @@ function bind(mount: SpecMount, target: string, options: MountOptions, at: strin
   return maps ? idmapBind({ ...bound, maps, recursive: options.special.has("ridmap") }) : bindOrMount(bound);
 }
 
-function mountNew(
-  mount: SpecMount,
-  target: string,
-  options: MountOptions,
-  label: string,
-): { ops: Op[]; late: Op[] } {
+function mountNew(mount: SpecMount, target: string, options: MountOptions, label: string): { ops: Op[]; late: Op[] } {
   const { flags, propagation, special } = options;
   const data = labelled(mount.type, options.data, label).join(",");
   const source = mount.source || mount.type;
