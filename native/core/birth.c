@@ -89,6 +89,7 @@ static struct vg_process *process_new(struct vg_core *core, struct vg_container 
         }
         p->core = core;
         p->exec = exec;
+        p->oci = birth->oci;
         p->container = c;
         p->pidfd = -1;
         p->fds = VG_NO_STREAMS;
@@ -157,10 +158,11 @@ static int prepare(struct vg_core *core, struct vg_birth *birth, struct vg_proce
         return 0;
 }
 
-int vg_container_birth(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r) {
+static int give_birth(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r,
+                      int (*decode)(struct vg_reader *r, struct vg_birth *ret_birth)) {
         struct vg_birth birth;
         struct vg_process *p;
-        int q = vg_birth_decode(r, &birth);
+        int q = decode(r, &birth);
         if (q == -EBADMSG)
                 return q;
         if (q < 0) {
@@ -180,6 +182,8 @@ int vg_container_birth(struct vg_core *core, struct vg_kept *kept, struct vg_rea
         q = vg_helper_fork(&p->helper, core->loop, run_birth, (void *)&order);
         /* The payload, into which these two point, ends with this call; only the child needs them. */
         birth.script = birth.ops = (struct vg_bytes){0};
+        if (p->oci)
+                vg_birth_done(&birth);
         p->birth = birth;
         p->born = kept;
         if (q < 0) {
@@ -188,4 +192,12 @@ int vg_container_birth(struct vg_core *core, struct vg_kept *kept, struct vg_rea
                 vg_birth_settle(p);
         }
         return 0;
+}
+
+int vg_container_birth(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r) {
+        return give_birth(core, kept, r, vg_birth_decode);
+}
+
+int vg_container_oci_birth(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r) {
+        return give_birth(core, kept, r, vg_birth_decode_oci);
 }

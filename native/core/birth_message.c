@@ -67,12 +67,19 @@ static void child_exists(struct vg_process *p, const struct vg_helper_message *m
                 vg_birth_fail(p, -EPROTO, 0, "the birth helper told of no child");
                 return;
         }
+        int r = p->oci ? vg_oci_adopt((pid_t)pid) : 0;
+        if (r < 0) {
+                vg_birth_fail(p, r, 0, "the process that the runtime made is gone");
+                return;
+        }
         p->pid = (pid_t)pid;
+        if (m->rest.size > sizeof pid)
+                p->cgroups = strndup((const char *)m->rest.data + sizeof pid, m->rest.size - sizeof pid);
         vg_reaper_again(p->core);
         if (p->failed)
                 kill(p->pid, SIGKILL);
         p->pidfd = open_pidfd(p->pid);
-        int r = p->pidfd < 0 ? p->pidfd : vg_proc_start_time(p->pid, &p->start_time);
+        r = p->pidfd < 0 ? p->pidfd : vg_proc_start_time(p->pid, &p->start_time);
         if (r < 0) {
                 vg_birth_fail_errno(p, r, "hold the container's process");
                 return;
@@ -89,6 +96,8 @@ static void child_exists(struct vg_process *p, const struct vg_helper_message *m
         p->fds = VG_NO_STREAMS;
         if (r < 0)
                 vg_birth_fail_errno(p, r, "connect the streams");
+        else if (p->oci && !p->failed && (r = vg_helper_send(&p->helper, 'g')) < 0)
+                vg_birth_fail_errno(p, r, "tell the birth helper to go on");
 }
 
 static void take_pty(struct vg_process *p, struct vg_helper_message *m) {
@@ -115,7 +124,8 @@ void vg_birth_created(struct vg_process *p) {
         vg_put_u64(&w, vg_now_real());
         vg_fact_record(core, &w);
         uint32_t pid = (uint32_t)p->pid;
-        vg_kept_done(core, TAKE_PTR(p->born), &(struct vg_result){.data = {(const uint8_t *)&pid, sizeof pid}});
+        vg_kept_done(core, TAKE_PTR(p->born),
+                     &(struct vg_result){.message = p->cgroups, .data = {(const uint8_t *)&pid, sizeof pid}});
 }
 
 /* The child is ready and known: an init is created, an exec goes on at once. */

@@ -122,6 +122,9 @@ static const struct {
         {VG_CMD_DELIVERED, PLAIN, cmd_delivered, NULL},
         {VG_CMD_SHUTDOWN, PLAIN, cmd_shutdown, NULL},
         {VG_CMD_REPLY, KEYED, cmd_reply, NULL},
+        {VG_CMD_OCI_BIRTH, ONCE, NULL, vg_container_oci_birth},
+        {VG_CMD_OCI_START, ONCE, NULL, vg_container_oci_start},
+        {VG_CMD_WATCH, ONCE, NULL, vg_container_watch},
 };
 
 static int get_key(struct vg_reader *r, char ret_key[VG_KEY_MAX + 1]) {

@@ -44,6 +44,7 @@ void vg_process_free(struct vg_process *p) {
         vg_pump_free(p->pump);
         close_streams(&p->fds);
         vg_closep(&p->pidfd);
+        free(p->cgroups);
         if (*p->exec) {
                 TAILQ_REMOVE(&p->container->execs, p, link);
                 p->container->n_execs--;

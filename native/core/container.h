@@ -41,6 +41,8 @@ struct vg_process {
         struct vg_birth birth;          /* its strings, until the watch is armed */
         struct vg_kept *born, *started; /* who waits for BIRTH, for START */
         bool ready, executing;          /* 'r', 'x' */
+        char *cgroups;                  /* an init's /proc/PID/cgroup, as the helper of an OCI runtime found it */
+        bool oci;                       /* made by an OCI runtime; the helper runs its program, for birth and start */
         bool failed;                    /* the birth: answered when helper and child are gone */
         struct vg_helper_error error;
         struct vg_stream_fds fds; /* until the pump takes them */
@@ -90,6 +92,7 @@ void vg_process_journal(struct vg_process *init, bool present);
 
 /* birth.c */
 int vg_container_birth(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);
+int vg_container_oci_birth(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);
 void vg_birth_fail(struct vg_process *process, int status, uint32_t op, const char *text);
 void vg_birth_created(struct vg_process *process);
 void vg_birth_fail_errno(struct vg_process *process, int status, const char *what);
@@ -105,8 +108,19 @@ void vg_birth_eof(void *owner);
 /* process.c */
 int vg_container_start(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);
 void vg_process_executed(struct vg_process *process);
+/* The program runs: that is a fact, and who waits for it is answered. */
+void vg_process_running(struct vg_process *process);
 /* The process is a zombie: everything that must come before its exit, then the reap and the exit itself. */
 void vg_process_died(struct vg_process *process);
+
+/* oci.c */
+int vg_container_oci_start(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);
+int vg_container_watch(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);
+bool vg_oci_is_held(const struct vg_process *process);
+/* The helper has been reaped. */
+void vg_oci_helper_ended(struct vg_process *process);
+/* -ECHILD: it is no child of ours (any more), so its end would never be known. */
+int vg_oci_adopt(pid_t pid);
 
 /* control.c */
 int vg_container_signal(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);

@@ -11,7 +11,7 @@
 
 #include "lib/cleanup.h"
 
-enum { MESSAGE_MAX = 4096 };
+enum { MESSAGE_MAX = 16384 };
 
 static unsigned take_fds(struct msghdr *m, int fds[VG_HELPER_FDS_MAX]) {
         unsigned n = 0;

@@ -8,6 +8,7 @@
 
 #include "core/loop.h"
 #include "lib/wire.h"
+#include "runtime/failure.h"
 
 #define VG_HELPER_FDS_MAX 16
 
@@ -39,7 +40,7 @@ void vg_helper_close(struct vg_helper *helper);
 struct vg_helper_error {
         int status;
         uint32_t op;
-        char text[1024];
+        char text[VG_MESSAGE_MAX];
 };
 void vg_helper_error_read(const struct vg_helper_message *message, struct vg_helper_error *ret_error);
 /* "was killed by signal 9", "exited with status 1" */

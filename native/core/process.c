@@ -22,11 +22,15 @@ static bool has_executed(const struct vg_process *p) {
 }
 
 void vg_process_executed(struct vg_process *p) {
-        struct vg_core *core = p->core;
         if ((p->state != VG_PROCESS_STARTING && p->state != VG_PROCESS_BORN) || !has_executed(p))
                 return;
         if (p->state == VG_PROCESS_BORN && !*p->exec) /* a plan that does not wait for START */
                 vg_birth_created(p);
+        vg_process_running(p);
+}
+
+void vg_process_running(struct vg_process *p) {
+        struct vg_core *core = p->core;
         p->state = VG_PROCESS_RUNNING;
         struct vg_writer w = {0};
         vg_fact_begin(core, &w, VG_FACT_STARTED);
@@ -43,7 +47,7 @@ void vg_process_executed(struct vg_process *p) {
 }
 
 static int start(struct vg_process *p, struct vg_kept *kept) {
-        if (!p)
+        if (!p || p->oci)
                 return -ENOENT;
         if (p->state == VG_PROCESS_EXITED)
                 return -ESRCH;

@@ -53,7 +53,7 @@ static void process_died(struct vg_process *p) {
                 struct vg_process *exec, *next;
                 for (exec = TAILQ_FIRST(&p->container->execs); exec; exec = next) {
                         next = TAILQ_NEXT(exec, link);
-                        if (exec->pid > 0 && exec->state != VG_PROCESS_EXITED && peek(P_PID, exec->pid))
+                        if (exec->pid > 0 && exec->state != VG_PROCESS_EXITED && !vg_oci_is_held(exec) && peek(P_PID, exec->pid))
                                 vg_process_died(exec);
                 }
         }
@@ -74,32 +74,42 @@ static void helper_died(struct vg_process *p) {
                 vg_birth_fail(p, -ECHILD, 0, text);
         }
         vg_reaper_again(p->core);
+        if (p->oci)
+                vg_oci_helper_ended(p);
         vg_birth_settle(p);
 }
 
-static bool reap_known(struct vg_core *core, pid_t pid) {
+enum outcome {
+        UNKNOWN, /* nobody's, or the child of a birth which has not told its pid */
+        HELD,    /* it stays a zombie for now */
+        REAPED,
+};
+
+static enum outcome reap_known(struct vg_core *core, pid_t pid) {
         struct vg_process *p = find(core, pid, PROCESS);
+        if (p && vg_oci_is_held(p))
+                return HELD;
         if (p) {
                 process_died(p);
-                return true;
+                return REAPED;
         }
         p = find(core, pid, HELPER);
         if (p) {
                 helper_died(p);
-                return true;
+                return REAPED;
         }
         int status;
         if (core->daemon.process.pid == pid && core->daemon.state != VG_DAEMON_NONE) {
                 if (waitpid(pid, &status, WNOHANG) == pid)
                         vg_daemon_died(core, status);
-                return true;
+                return REAPED;
         }
         if (vg_script_owns(core, pid)) {
                 if (waitpid(pid, &status, WNOHANG) == pid)
                         vg_script_reaped(core, pid, status);
-                return true;
+                return REAPED;
         }
-        return false;
+        return UNKNOWN;
 }
 
 /* Hears what the births have to say; true when one of them may still have a child that we do not know. */
@@ -121,19 +131,28 @@ static bool ask_births(struct vg_core *core) {
         return unknown;
 }
 
+static size_t count_processes(struct vg_core *core) {
+        size_t n = 0;
+        for (struct vg_map_entry *e = NULL; (e = vg_map_next(&core->containers.by_id, e));)
+                n += 1 + VG_OWNER(e, struct vg_container, by_id)->n_execs;
+        return n;
+}
+
 /* waitid(P_ALL) shows the same zombie again as long as it is not reaped, so behind a deferred one each is looked for by pid. */
 static void reap_behind(struct vg_core *core) {
-        pid_t pids[REAPS_A_ROUND];
-        size_t n = 0;
+        size_t n = 0, room = 1 + core->scripts.count + 2 * count_processes(core);
+        _cleanup_free_ pid_t *pids = calloc(room, sizeof *pids);
+        if (!pids)
+                return; /* with the next SIGCHLD, or once the first one is not deferred any more */
         if (core->daemon.state != VG_DAEMON_NONE)
                 pids[n++] = core->daemon.process.pid;
-        n += vg_script_pids(core, pids + n, VG_COUNT(pids) / 2);
+        n += vg_script_pids(core, pids + n, core->scripts.count);
         for (struct vg_map_entry *e = NULL; (e = vg_map_next(&core->containers.by_id, e));) {
                 struct vg_container *c = VG_OWNER(e, struct vg_container, by_id);
                 for (struct vg_process *p = c->init; p; p = p == c->init ? TAILQ_FIRST(&c->execs) : TAILQ_NEXT(p, link)) {
-                        if (!p->helper.reaped && p->helper.pid > 0 && n < VG_COUNT(pids))
+                        if (!p->helper.reaped && p->helper.pid > 0 && n < room)
                                 pids[n++] = p->helper.pid;
-                        if (p->pid > 0 && p->state != VG_PROCESS_EXITED && n < VG_COUNT(pids))
+                        if (p->pid > 0 && p->state != VG_PROCESS_EXITED && n < room)
                                 pids[n++] = p->pid;
                 }
         }
@@ -147,16 +166,19 @@ static void reap(struct vg_core *core) {
                 pid_t pid = peek(P_ALL, 0);
                 if (pid == 0)
                         return;
-                if (reap_known(core, pid))
-                        continue;
-                if (ask_births(core)) {
-                        if (reap_known(core, pid))
-                                continue;
+                enum outcome outcome = reap_known(core, pid);
+                if (outcome == UNKNOWN) {
+                        bool unknown_child = ask_births(core);
+                        outcome = reap_known(core, pid);
+                        if (outcome == UNKNOWN && unknown_child)
+                                outcome = HELD;
+                }
+                if (outcome == HELD) {
                         core->reaper.deferred = true;
                         reap_behind(core);
                         return;
                 }
-                if (!reap_known(core, pid))
+                if (outcome == UNKNOWN)
                         waitpid(pid, NULL, WNOHANG); /* an orphan that came to us as the subreaper */
         }
         kill(getpid(), SIGCHLD); /* the rest after the others' turn */

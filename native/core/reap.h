@@ -10,7 +10,7 @@ struct vg_core;
 
 struct vg_reaper {
         struct vg_source source;
-        bool deferred; /* a zombie lies there that may be the child of a birth which has not told its pid */
+        bool deferred; /* a zombie lies there that is held, or may be the child of a birth which has not told its pid */
 };
 
 /* Blocks every signal; to be called before anything else, and so before the descriptor exists. */

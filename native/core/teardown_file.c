@@ -144,6 +144,16 @@ void vg_teardown_file_armed(struct vg_teardown_file *t) {
         }
 }
 
+int vg_teardown_file_replace(struct vg_teardown_file *t, const char *text) {
+        char *copy = strdup(text);
+        if (!copy)
+                return -ENOMEM;
+        free(t->text);
+        t->text = copy;
+        vg_teardown_file_armed(t);
+        return rewrite(t);
+}
+
 int vg_teardown_file_counted(struct vg_teardown_file *t, uint64_t total, uint64_t fact) {
         t->counted = total;
         t->fact = fact;

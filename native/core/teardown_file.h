@@ -24,6 +24,8 @@ int vg_teardown_file_write(const struct vg_config *config, const char *id, const
 int vg_teardown_file_pid(struct vg_teardown_file *file, pid_t pid, uint64_t start_time);
 /* The watch has taken its baseline, no process is there yet: the counter is read for ours. */
 void vg_teardown_file_armed(struct vg_teardown_file *file);
+/* Another text, once what it names has come to be; then as vg_teardown_file_armed(). */
+int vg_teardown_file_replace(struct vg_teardown_file *file, const char *text);
 /* So many kills since then are facts, the last of them the one with that number. */
 int vg_teardown_file_counted(struct vg_teardown_file *file, uint64_t total, uint64_t fact);
 void vg_teardown_file_remove(struct vg_teardown_file *file);

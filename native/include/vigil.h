@@ -129,6 +129,14 @@ enum vg_command {
         VG_CMD_SHUTDOWN = 79,
         /* str key, bytes reply: an answer that changes nothing (State, Pids, Stats, Wait ...): no journal record */
         VG_CMD_REPLY = 80,
+        /* str key, struct birth, struct oci_birth -> RESULT as of BIRTH, the message of an init's is its /proc/PID/cgroup: an OCI runtime
+         * makes the process and its cgroups. It has passed execve (an exec), or waits for OCI_START */
+        VG_CMD_OCI_BIRTH = 84,
+        /* str key, str container, bytes ops (enum vg_host_op) -> RESULT: their success is the start of an init that OCI_BIRTH made */
+        VG_CMD_OCI_START = 85,
+        /* str key, str container, u8 watch, str watch_cgroup, list(str) held, list(str) snapshot (as in struct birth), str teardown
+         * (in place of the birth's) -> RESULT: of an init that OCI_BIRTH made; done already, or the init is dead: nothing happens */
+        VG_CMD_WATCH = 86,
 };
 
 /* ---- struct birth ----
@@ -145,6 +153,11 @@ enum vg_command {
  * u8 cgroup (0 none, 1: v1, 2: v2), list(str) cgroup directories to be born in (v1: one a hierarchy; v2: one)
  * bytes ops: enum vg_child_op, run in the child in order
  */
+/* struct program: list(str) argv, bytes input, str log, u32 timeout_ms: its output goes nowhere, unless it fails and its log (a file
+ * that it was told of, or "") is empty; a failure is -EREMOTEIO, and the message is the last line of the log, or the output
+ * struct oci_birth: struct program (ends when the process is there), struct program undo (run if the birth fails after it; no argv:
+ *      none), str pid_file, str console_socket ("": no terminal), list(str) files (unlinked at the end). The birth has no watch, no
+ *      cgroup and no child ops */
 enum vg_stream {
         VG_STREAM_NULL = 0,    /* /dev/null */
         VG_STREAM_PATH = 1,    /* a FIFO, or an existing regular file (append) */
@@ -175,6 +188,9 @@ enum vg_host_op {
         VG_OP_HOOK = 20,           /* str name (for messages), str path, list(str) argv, list(str) environment, u32 timeout_ms (0:
                                    * none), str directory, str state (its standard input): fails unless it exits with 0 */
         VG_OP_INITIAL_CPU_AFFINITY = 21, /* bytes CPU mask: of the helper, and with it of the child that it makes */
+        VG_OP_RUN = 25,                  /* struct program */
+        VG_OP_SWEEP = 26,                /* str path: a directory of files goes with them; absent is success */
+        VG_OP_FILE = 27,                 /* str path, u32 mode, bytes content: a new file, in place of an old one */
 };
 
 enum vg_child_op {

@@ -30,6 +30,7 @@
 /* containerd kills `delete` after 5 s (io.containerd.timeout.shim.cleanup): each part has its share of that. */
 #define TEARDOWN_MS 3000
 #define PUBLISH_NS 1000000000u
+#define RUNTIME_MS 2000
 #define CORE_ANSWER_NS 1500000000u
 #define CGROUP_REMOVE_MS 1500
 #define CORE_LEAVES_MS 1200
@@ -88,13 +89,25 @@ static void path_op(struct vg_writer *w, uint16_t op, const char *path) {
         end_op(w, slot);
 }
 
-static void compose_teardown(const struct vg_teardown *t, struct vg_writer *w) {
-        size_t slot = begin_op(w, VG_OP_CGROUP_KILL);
+static void put_strings(struct vg_writer *w, const char **strings) {
         size_t count = vg_put_slot(w);
         uint32_t n = 0;
-        for (const char **path = t->cgroups; path && *path; path++, n++)
-                vg_put_str(w, *path);
+        for (const char **string = strings; string && *string; string++, n++)
+                vg_put_str(w, *string);
         vg_patch_u32(w, count, n);
+}
+
+static void compose_teardown(const struct vg_teardown *t, struct vg_writer *w) {
+        if (t->runtime) {
+                size_t slot = begin_op(w, VG_OP_RUN);
+                put_strings(w, t->runtime);
+                vg_put_bytes(w, "", 0);
+                vg_put_str(w, "");
+                vg_put_u32(w, RUNTIME_MS);
+                end_op(w, slot);
+        }
+        size_t slot = begin_op(w, VG_OP_CGROUP_KILL);
+        put_strings(w, t->cgroups);
         end_op(w, slot);
         for (const char **path = t->cgroups; path && *path; path++)
                 path_op(w, VG_OP_CGROUP_REMOVE, *path);
@@ -102,6 +115,8 @@ static void compose_teardown(const struct vg_teardown *t, struct vg_writer *w) {
                 path_op(w, VG_OP_UMOUNT_TREE, *path);
         for (const char **path = t->unlinks; path && *path; path++)
                 path_op(w, VG_OP_UNLINK, *path);
+        for (const char **path = t->directories; path && *path; path++)
+                path_op(w, VG_OP_SWEEP, *path);
 }
 
 /* In a process of its own: a mount that hangs costs the time-out, not the answer. */

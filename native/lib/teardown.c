@@ -76,6 +76,10 @@ static int parse_line(struct vg_teardown *t, char *line) {
         if (strcmp(line, "hook") == 0)
                 return strlen(rest) % 2 == 0 && strspn(rest, "0123456789abcdef") == strlen(rest) ? append(&t->hooks, rest)
                                                                                                  : -EBADMSG;
+        if (strcmp(line, "runtime") == 0)
+                return append(&t->runtime, rest);
+        if (strcmp(line, "directory") == 0)
+                return append(&t->directories, rest);
         if (strcmp(line, "counted-fact") == 0)
                 return parse_number(rest, &t->counted_fact);
         if (strcmp(line, "journal") == 0) {
@@ -125,6 +129,8 @@ void vg_teardown_done(struct vg_teardown *t) {
         free(t->mounts);
         free(t->unlinks);
         free(t->hooks);
+        free(t->runtime);
+        free(t->directories);
         free(t->text);
         *t = (struct vg_teardown){0};
 }

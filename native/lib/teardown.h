@@ -8,6 +8,8 @@
  *   mount PATH                      everything at or below is unmounted
  *   unlink PATH
  *   hook HEX                        a poststop hook: the payload of VG_OP_HOOK
+ *   runtime WORD                    one word of a command that ends the container, run first; a line for each
+ *   directory PATH                  a directory of files
  *   journal FILE
  *   counted-fact SEQ                the last fact whose kills are in COUNT: later ones are in the journal only
  */
@@ -23,8 +25,8 @@ struct vg_teardown {
         char *text; /* owned; the paths below point into it */
         pid_t pid;  /* 0: none was born */
         uint64_t start_time;
-        const char **cgroups, **mounts, **unlinks, **hooks; /* NULL-terminated, owned arrays */
-        int memory_version;                                 /* 0: no counter */
+        const char **cgroups, **mounts, **unlinks, **hooks, **runtime, **directories; /* NULL-terminated, owned arrays */
+        int memory_version;                                                           /* 0: no counter */
         const char *memory_file, *memory_key, *journal;
         uint64_t memory_count, counted_fact;
 };

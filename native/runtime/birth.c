@@ -17,6 +17,7 @@
 #include "runtime/hygiene.h"
 #include "runtime/message.h"
 #include "runtime/mount.h"
+#include "runtime/oci_birth.h"
 #include "runtime/runtime.h"
 #include "runtime/seccomp.h"
 #include "runtime/spawn.h"
@@ -58,19 +59,22 @@ static int send_streams(const struct helper *h) {
         return vg_message_send(h->channel, message, sizeof message, sent, count);
 }
 
-/* Hands over what exists and waits until the core watches the cgroups. */
-static int await_watch(struct helper *h, struct vg_failure *failure) {
+static int hand_over(struct helper *h, struct vg_failure *failure) {
         int status = send_streams(h);
         if (status == 0 && h->streams.logger > 0)
                 status = vg_message_send_pid(h->channel, 'l', (uint32_t)h->streams.logger);
-        if (status == 0)
-                status = vg_message_send_tag(h->channel, 'c');
+        vg_streams_close_core_ends(&h->streams);
+        return status < 0 ? vg_fail(failure, status, "hand the streams over") : 0;
+}
+
+/* Waits until the core watches the cgroups. */
+static int await_watch(struct helper *h, struct vg_failure *failure) {
+        int status = vg_message_send_tag(h->channel, 'c');
         char tag = 0;
         if (status == 0)
                 status = vg_message_receive(h->channel, &tag, NULL);
         if (status == 0 && tag != 'g')
                 status = -EPROTO;
-        vg_streams_close_core_ends(&h->streams);
         return status < 0 ? vg_fail(failure, status, "talk to the core") : 0;
 }
 
@@ -196,6 +200,10 @@ static int give_birth(struct helper *h, struct vg_failure *failure) {
                 return status;
         (void)prctl(PR_SET_PDEATHSIG, 0);
         status = vg_host_run(&h->host, h->birth->script, &host_ops, failure);
+        if (status == 0)
+                status = hand_over(h, failure);
+        if (status == 0 && h->birth->oci)
+                return vg_oci_birth(h->birth, &h->streams, h->channel, failure);
         if (status == 0)
                 status = await_watch(h, failure);
         return status < 0 ? status : make_child(h, host_ops, failure);

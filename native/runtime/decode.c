@@ -49,11 +49,13 @@ static int check_birth(const struct vg_birth *birth) {
         if (birth->watch > 2 || birth->cgroup > 2 || (birth->cgroup == 0) != !birth->cgroup_directories[0] ||
             (birth->cgroup == 2 && birth->cgroup_directories[1]))
                 return -EBADMSG;
+        if (birth->oci && (!birth->oci->program.argv[0] || birth->ops.size > 0 || birth->watch || birth->cgroup))
+                return -EBADMSG;
         int status = check_ops(birth->script, vg_op_shape_host);
         return status < 0 ? status : check_ops(birth->ops, vg_op_shape_child);
 }
 
-int vg_birth_decode(struct vg_reader *r, struct vg_birth *ret_birth) {
+static struct vg_birth get_birth(struct vg_reader *r) {
         struct vg_birth birth = {.listener = -1};
         birth.container = vg_get_str(r);
         birth.exec = vg_get_str(r);
@@ -80,6 +82,31 @@ int vg_birth_decode(struct vg_reader *r, struct vg_birth *ret_birth) {
         birth.cgroup = vg_get_u8(r);
         birth.cgroup_directories = vg_get_strv(r);
         birth.ops = vg_get_bytes(r);
+        return birth;
+}
+
+static struct vg_program get_program(struct vg_reader *r) {
+        struct vg_program program = {.argv = vg_get_strv(r)};
+        program.input = vg_get_bytes(r);
+        program.log = vg_get_str(r);
+        program.timeout_ms = vg_get_u32(r);
+        return program;
+}
+
+static void get_oci(struct vg_reader *r, struct vg_birth *birth) {
+        birth->oci = calloc(1, sizeof *birth->oci);
+        if (!birth->oci) {
+                r->error = -ENOMEM;
+                return;
+        }
+        birth->oci->program = get_program(r);
+        birth->oci->undo = get_program(r);
+        birth->oci->pid_file = vg_get_str(r);
+        birth->oci->console = vg_get_str(r);
+        birth->oci->files = vg_get_strv(r);
+}
+
+static int check(struct vg_reader *r, struct vg_birth birth, struct vg_birth *ret_birth) {
         int status = vg_reader_end(r);
         if (status == 0)
                 status = check_birth(&birth);
@@ -89,6 +116,30 @@ int vg_birth_decode(struct vg_reader *r, struct vg_birth *ret_birth) {
         }
         *ret_birth = birth;
         return 0;
+}
+
+int vg_birth_decode(struct vg_reader *r, struct vg_birth *ret_birth) {
+        struct vg_birth birth = get_birth(r);
+        return check(r, birth, ret_birth);
+}
+
+int vg_birth_decode_oci(struct vg_reader *r, struct vg_birth *ret_birth) {
+        struct vg_birth birth = get_birth(r);
+        get_oci(r, &birth);
+        return check(r, birth, ret_birth);
+}
+
+static void oci_free(struct vg_oci *oci) {
+        if (!oci)
+                return;
+        vg_strv_free(oci->program.argv);
+        free(oci->program.log);
+        vg_strv_free(oci->undo.argv);
+        free(oci->undo.log);
+        free(oci->pid_file);
+        free(oci->console);
+        vg_strv_free(oci->files);
+        free(oci);
 }
 
 void vg_birth_done(struct vg_birth *birth) {
@@ -106,5 +157,6 @@ void vg_birth_done(struct vg_birth *birth) {
                 free(birth->joins[i].path);
         free(birth->joins);
         vg_strv_free(birth->cgroup_directories);
+        oci_free(birth->oci);
         *birth = (struct vg_birth){0};
 }

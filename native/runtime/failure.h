@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define VG_MESSAGE_MAX 1024 /* bytes of a message; what is longer is cut */
+#define VG_MESSAGE_MAX 3072 /* bytes of a message; what is longer is cut */
 
 struct vg_failure {
         int status;  /* -errno; 0: nothing went wrong */

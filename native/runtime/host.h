@@ -30,5 +30,8 @@ VG_HOST_OP(vg_host_unlink);
 VG_HOST_OP(vg_host_signal);       /* host_signal.c */
 VG_HOST_OP(vg_host_hook);         /* hook_ops.c */
 VG_HOST_OP(vg_host_cpu_affinity); /* scheduling.c */
+VG_HOST_OP(vg_host_run_program);  /* host_program.c */
+VG_HOST_OP(vg_host_sweep);
+VG_HOST_OP(vg_host_file);
 
 #endif

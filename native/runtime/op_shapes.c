@@ -22,6 +22,9 @@ static const struct vg_op_shape host_shapes[] = {
         {VG_OP_SIGNAL_PROCESS, "484", "signal process"},
         {VG_OP_HOOK, "ssSS4ss", "run hook"},
         {VG_OP_INITIAL_CPU_AFFINITY, "b", "set CPU affinity"},
+        {VG_OP_RUN, "Sbs4", "run"},
+        {VG_OP_SWEEP, "s", "sweep directory"},
+        {VG_OP_FILE, "s4b", "make file"},
 };
 
 static const struct vg_op_shape child_shapes[] = {

@@ -17,6 +17,8 @@
  *   core   -> child  's'                   start
  *
  * Without a core (solo/) an init has no channel to wait at: whoever connects to its listener takes the core's part from 's' on.
+ * A birth by an OCI runtime has no child that speaks, and no 'c': after 'p' the helper waits for 'g', and its end with status 0
+ * says that the process is there. Its 'p' carries the text of /proc/PID/cgroup behind the pid of an init.
  *
  * A helper that ends without 'e' was killed. On failure the helper itself undoes its host ops before it sends 'e'.
  * Op indices count host ops first, then child ops.
@@ -28,6 +30,7 @@
 #include <stdint.h>
 
 #include "lib/wire.h"
+#include "runtime/program.h"
 
 #define VG_COMM_BEFORE_EXEC "vigil:init" /* comm of a child until execve changes it: how a death before execve is told */
 
@@ -36,6 +39,13 @@
 struct vg_stream_spec {
         uint8_t kind; /* enum vg_stream */
         char *path;
+};
+
+/* struct oci_birth of vigil.h, decoded. */
+struct vg_oci {
+        struct vg_program program, undo; /* undo.argv[0] NULL: none */
+        char *pid_file, *console;        /* console "": no terminal */
+        char **files;
 };
 
 struct vg_join {
@@ -61,6 +71,7 @@ struct vg_birth {
         uint8_t cgroup;
         char **cgroup_directories;
         struct vg_bytes ops;
+        struct vg_oci *oci; /* NULL: the child is made here */
         /* Not of the plan, but of who carries it out: */
         int listener;       /* >= 0: the init does not wait for its channel's 's' but for who connects here, and speaks to that */
         uint32_t preserved; /* so many descriptors from 3 on are left to the process */
@@ -68,6 +79,8 @@ struct vg_birth {
 
 /* Borrows script and ops from the payload; the strings are copies. -EBADMSG on anything malformed. */
 int vg_birth_decode(struct vg_reader *r, struct vg_birth *ret_birth);
+/* The same with struct oci_birth behind it, whose inputs are borrowed, too. */
+int vg_birth_decode_oci(struct vg_reader *r, struct vg_birth *ret_birth);
 void vg_birth_done(struct vg_birth *birth);
 
 /* Both run in a freshly forked child of the core and never return. `init_pidfd` is the init's for an exec, else -1. */

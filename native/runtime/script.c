@@ -31,6 +31,9 @@ static int (*handler_of(uint16_t code))(struct vg_host *, const struct vg_op_arg
                 {VG_OP_SIGNAL_PROCESS, vg_host_signal},
                 {VG_OP_HOOK, vg_host_hook},
                 {VG_OP_INITIAL_CPU_AFFINITY, vg_host_cpu_affinity},
+                {VG_OP_RUN, vg_host_run_program},
+                {VG_OP_SWEEP, vg_host_sweep},
+                {VG_OP_FILE, vg_host_file},
         };
         for (size_t i = 0; i < VG_COUNT(table); i++)
                 if (table[i].code == code)
