@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { readKernelFile } from "../host/cgroup/files.js";
 import { placeOf } from "../host/cgroup/placement.js";
-import { decodeHandle } from "../host/runtime/handle.js";
+import { placementIn } from "../host/runtime/handle.js";
 import type { ContainerView } from "../rpc/vigil-service.js";
 import type { Container } from "../task/container.js";
 
@@ -35,7 +35,7 @@ export function containerView(container: Container): ContainerView {
 const unlimitedV1 = 1n << 62n;
 
 function memoryLimitOf(container: Container): bigint {
-  const place = placeOf(decodeHandle(container.ref).placement, "memory");
+  const place = placeOf(placementIn(container.ref), "memory");
   const file = place?.version === 1 ? "memory.limit_in_bytes" : "memory.max";
   const text = place && readKernelFile(join(place.directory, file))?.trim();
   if (!text || !/^\d+$/.test(text)) return 0n;

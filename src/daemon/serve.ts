@@ -12,7 +12,9 @@ import { Publisher } from "../events/publisher.js";
 import type { Core, CoreEvents } from "../host/core/core.js";
 import { createFdReceiver } from "../host/core/fds.js";
 import type { Hello } from "../host/core/records.js";
+import { createChosenRuntime } from "../host/runtime/chosen.js";
 import { createNativeRuntime } from "../host/runtime/native.js";
+import { createOciRuntime } from "../host/runtime/oci-cli.js";
 import { OomHistory } from "../oom/history.js";
 import type { GrpcServer } from "../rpc/grpc.js";
 import { GrpcChanges } from "../rpc/grpc-changes.js";
@@ -63,7 +65,10 @@ export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirector
     log,
     numbered: ({ fact, sequence }) => reports.numbered(fact, sequence),
   });
-  const runtime = createNativeRuntime(core, { namespace, log });
+  const runtime = createChosenRuntime(
+    createNativeRuntime(core, { namespace, log }),
+    createOciRuntime(core, { namespace, runDirectory }),
+  );
   const registry = new Registry({ runtime, journal: outbox, reports, clock, log, bootId });
 
   const commits = {

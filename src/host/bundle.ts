@@ -48,7 +48,7 @@ export function parseResources(json: string): Resources {
 const rootPath = `${fileName}: root.path`;
 
 /** BUNDLE/rootfs, where the Create request's mounts go: made by whoever mounts, so a link there leads nowhere good. */
-export function mountPoint(bundle: Bundle): string {
+export function mountPoint(bundle: Pick<Bundle, "path">): string {
   const directory = join(bundle.path, "rootfs");
   const found = lstatSync(directory, { throwIfNoEntry: false });
   if (found && !found.isDirectory()) refuse("rootfs", `${directory} is not a directory`);

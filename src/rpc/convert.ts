@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { VigilError } from "../base/errors.js";
 import { CreateOptions } from "../gen/containerd/linux/runc/runc.js";
 import { Options } from "../gen/containerd/runc/v1/oci.js";
@@ -101,10 +102,13 @@ const optionsReaders: Readonly<Record<string, OptionsReader>> = {
       criuWorkPath: o.criuWorkPath,
     };
   },
-  [GenericOptions.$type]: async (value) => fromTable(GenericOptions.decode(value).configBody),
+  [GenericOptions.$type]: async (value) => {
+    const { configBody, configPath } = GenericOptions.decode(value);
+    return fromTable(configBody.length === 0 && configPath !== "" ? await readFile(configPath) : configBody);
+  },
 };
 
-/** The options table of containerd's CRI configuration arrives as TOML text (internal/cri/config). */
+/** The options table of containerd's CRI configuration arrives as TOML text, or as a file of it (internal/cri/config). */
 async function fromTable(body: Uint8Array): Promise<RuntimeOptions> {
   if (body.length === 0) return defaults;
   const { parse } = await import("smol-toml");

@@ -1,10 +1,24 @@
 /** The birth of a process as the core is told of it: `struct birth` of native/include/vigil.h, before encoding. */
 
+import type { Program } from "./ops.js";
+
 export type StreamKind = "null" | "path" | "file" | "logger" | "inherit";
 
 export interface StreamSpec {
   readonly kind: StreamKind;
   readonly path: string;
+}
+
+/** `struct oci_birth` of vigil.h: a program that makes the process. */
+export interface OciBirth {
+  readonly program: Program;
+  /** Run when the birth fails after `program`. */
+  readonly undo: Program;
+  readonly pidFile: string;
+  /** Empty: no terminal. */
+  readonly consoleSocket: string;
+  /** Unlinked at the end. */
+  readonly files: readonly string[];
 }
 
 /** An encoded list of ops (src/host/core/ops.ts). */

@@ -1,4 +1,4 @@
-import type { Birth, Ops } from "./birth.js";
+import type { Birth, OciBirth, Ops } from "./birth.js";
 
 /**
  * The keyed commands that a daemon may give the core (native/include/vigil.h, VG_CMD_...). A command is done once a key; its
@@ -14,6 +14,16 @@ export interface CoreCommands {
   closeStdin(key: string, container: string, exec: string): Promise<void>;
   drain(key: string, container: string, exec: string, timeoutMs: number): Promise<void>;
   forget(key: string, container: string, exec: string): Promise<void>;
+}
+
+/** The commands for processes that an OCI runtime makes. */
+export interface OciCommands extends CoreCommands {
+  /** As birth(); `cgroups` is the text of an init's /proc/PID/cgroup. */
+  ociBirth(key: string, birth: Birth, oci: OciBirth): Promise<{ readonly pid: number; readonly cgroups: string }>;
+  /** The success of `ops` is the start of the init. */
+  ociStart(key: string, container: string, ops: Ops): Promise<void>;
+  /** Once the runtime has made the cgroups: watches them, and replaces the teardown record. */
+  watch(key: string, container: string, watch: Birth["watch"], teardown: string): Promise<void>;
 }
 
 /** What the core or one of its helpers answered: `errno` > 0, the index of the op that failed, and its own words. */

@@ -1,9 +1,9 @@
 import { VigilError } from "../../base/errors.js";
 import type { Fact } from "../../task/facts.js";
-import type { Birth, Ops } from "./birth.js";
+import type { Birth, OciBirth, Ops } from "./birth.js";
 import type { Channel } from "./channel.js";
-import { type CoreCommands, CoreError } from "./commands.js";
-import { encodeBirth } from "./encode-birth.js";
+import { CoreError, type OciCommands } from "./commands.js";
+import { encodeBirth, encodeOciBirth } from "./encode-birth.js";
 import {
   abiVersion,
   type CoreRecord,
@@ -34,6 +34,9 @@ const commands = {
   delivered: 78,
   shutdown: 79,
   reply: 80,
+  ociBirth: 84,
+  ociStart: 85,
+  watch: 86,
 } as const;
 
 /** What the core tells: facts and requests in the order in which they happened. */
@@ -65,12 +68,12 @@ export interface CoreCommit {
 const nothing = new Uint8Array(0);
 
 interface Pending {
-  resolve(data: Uint8Array): void;
+  resolve(result: ResultRecord): void;
   reject(error: Error): void;
 }
 
 /** The daemon's end of the contract: commands down, with their results as promises; everything else as CoreEvents. */
-export class Core implements CoreCommands {
+export class Core implements OciCommands {
   readonly #channel: Channel;
   readonly #events: CoreEvents;
   readonly #results = new Map<string, Pending[]>();
@@ -96,7 +99,22 @@ export class Core implements CoreCommands {
 
   birth(key: string, birth: Birth): Promise<number> {
     const payload = new Writer().str(key).raw(encodeBirth(birth));
-    return this.#command(commands.birth, key, payload).then((data) => Buffer.from(data).readUInt32LE(0));
+    return this.#command(commands.birth, key, payload).then(pidOf);
+  }
+
+  async ociBirth(key: string, birth: Birth, oci: OciBirth): Promise<{ pid: number; cgroups: string }> {
+    const payload = new Writer().str(key).raw(encodeBirth(birth)).raw(encodeOciBirth(oci));
+    const result = await this.#command(commands.ociBirth, key, payload);
+    return { pid: pidOf(result), cgroups: result.message };
+  }
+
+  async ociStart(key: string, container: string, ops: Ops): Promise<void> {
+    await this.#command(commands.ociStart, key, new Writer().str(key).str(container).bytes(ops));
+  }
+
+  async watch(key: string, container: string, watch: Birth["watch"], teardown: string): Promise<void> {
+    const payload = new Writer().str(key).str(container).u8(watch.version).str(watch.cgroup);
+    await this.#command(commands.watch, key, payload.strs(watch.held).strs(watch.snapshot).str(teardown));
   }
 
   async script(key: string, ops: Ops, options: { readonly undo: boolean }): Promise<void> {
@@ -185,7 +203,7 @@ export class Core implements CoreCommands {
     this.#channel.send(command, this.#epoch, payload.finish());
   }
 
-  #command(command: number, key: string, payload: Writer): Promise<Uint8Array> {
+  #command(command: number, key: string, payload: Writer): Promise<ResultRecord> {
     const bytes = payload.finish();
     if (bytes.length > recordMax) {
       return Promise.reject(new VigilError("resource_exhausted", `a command of ${bytes.length} bytes`));
@@ -252,7 +270,7 @@ export class Core implements CoreCommands {
     if (!pending) return;
     this.#results.delete(record.key);
     for (const { resolve, reject } of pending) {
-      if (record.status === 0) resolve(record.data);
+      if (record.status === 0) resolve(record);
       else reject(new CoreError(-record.status, record.op, record.message));
     }
   }
@@ -264,6 +282,8 @@ export class Core implements CoreCommands {
     commit.resolve(firstSeq);
   }
 }
+
+const pidOf = ({ data }: ResultRecord): number => Buffer.from(data).readUInt32LE(0);
 
 /** ENOSPC, EFBIG, ENOBUFS: the journal or the outbox has no room. Nothing of the commit was applied. */
 const withoutRoom: ReadonlySet<number> = new Set([28, 27, 105]);

@@ -1,4 +1,5 @@
-import type { Birth, StreamKind } from "./birth.js";
+import type { Birth, OciBirth, StreamKind } from "./birth.js";
+import { writeProgram } from "./ops.js";
 import { Writer } from "./writer.js";
 
 /** enum vg_stream */
@@ -32,4 +33,12 @@ export function encodeBirth(birth: Birth): Uint8Array {
     .strs(birth.cgroup.directories)
     .bytes(birth.ops)
     .finish();
+}
+
+/** `struct oci_birth`: what VG_CMD_OCI_BIRTH carries after that. */
+export function encodeOciBirth({ program, undo, pidFile, consoleSocket, files }: OciBirth): Uint8Array {
+  const writer = new Writer();
+  writeProgram(writer, program);
+  writeProgram(writer, undo);
+  return writer.str(pidFile).str(consoleSocket).strs(files).finish();
 }

@@ -30,6 +30,9 @@ export const opCodes = {
   signalProcess: 13,
   hook: 20,
   initialCpuAffinity: 21,
+  run: 25,
+  sweep: 26,
+  file: 27,
   unshareCgroup: 32,
   hostname: 33,
   domainname: 34,
@@ -166,6 +169,25 @@ const hookProgram = (p: Writer, h: HookProgram): Writer =>
 export const hook = (program: HookProgram, state: string): Op => op("hook", (p) => hookProgram(p, program).str(state));
 
 export const initialCpuAffinity = (cpus: Uint8Array): Op => op("initialCpuAffinity", (p) => p.bytes(cpus));
+
+export interface Program {
+  readonly argv: readonly string[];
+  readonly input?: string;
+  /** The file that it is told to log to. */
+  readonly log: string;
+  readonly timeoutMs: number;
+}
+
+/** `struct program` of vigil.h. */
+export const writeProgram = (writer: Writer, { argv, input = "", log, timeoutMs }: Program): Writer =>
+  writer.strs(argv).bytes(Buffer.from(input)).str(log).u32(timeoutMs);
+
+export const run = (program: Program): Op => op("run", (p) => writeProgram(p, program));
+
+export const sweep = (directory: string): Op => op("sweep", (p) => p.str(directory));
+
+export const file = (path: string, mode: number, content: string): Op =>
+  op("file", (p) => p.str(path).u32(mode).bytes(Buffer.from(content)));
 
 // Child ops: run by the process to be, in order.
 

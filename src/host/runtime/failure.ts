@@ -18,6 +18,7 @@ const errno = {
   EOPNOTSUPP: 95,
   ETIMEDOUT: 110,
   ESTALE: 116,
+  EREMOTEIO: 121,
 } as const;
 
 // Without an entry: unknown, as the stock shim answers everything that a runtime says.

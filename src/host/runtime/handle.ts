@@ -47,30 +47,47 @@ function laterToJson({ ociVersion, annotations, poststart, poststop }: LaterHook
 
 const modes = ["v1", "hybrid", "v2"] as const;
 
-export function decodeHandle({ id, handle }: ContainerRef): NativeHandle {
-  const text = (name: string): string => {
-    const value = handle[name];
-    if (typeof value !== "string") throw broken(id, name);
-    return value;
-  };
-  const number = (name: string): number => {
-    const value = handle[name];
-    if (typeof value !== "number") throw broken(id, name);
-    return value;
-  };
-  const mode = modes.find((each) => each === handle.cgroups);
-  const { places } = handle;
-  if (handle.runtime !== runtime || mode === undefined) throw broken(id, "runtime");
-  if (!Array.isArray(places)) throw broken(id, "places");
+/** The members of a container's handle, each of the type asked for. */
+export function handleReader({ id, handle }: ContainerRef) {
   return {
-    placement: decodePlacement(mode, text("cgroup"), places.map(String)),
+    text(name: string): string {
+      const value = handle[name];
+      if (typeof value !== "string") throw broken(id, name);
+      return value;
+    },
+    number(name: string): number {
+      const value = handle[name];
+      if (typeof value !== "number") throw broken(id, name);
+      return value;
+    },
+    texts(name: string): string[] {
+      const value = handle[name];
+      if (!Array.isArray(value)) throw broken(id, name);
+      return value.map(String);
+    },
+  };
+}
+
+/** The container's cgroups, whichever runtime made them. */
+export function placementIn(container: ContainerRef): Placement {
+  const { text, texts } = handleReader(container);
+  const mode = modes.find((each) => each === container.handle.cgroups);
+  if (mode === undefined) throw broken(container.id, "cgroups");
+  return decodePlacement(mode, text("cgroup"), texts("places"));
+}
+
+export function decodeHandle(container: ContainerRef): NativeHandle {
+  const { text, number } = handleReader(container);
+  if (container.handle.runtime !== runtime) throw broken(container.id, "runtime");
+  return {
+    placement: placementIn(container),
     namespaces: BigInt(text("namespaces")),
     pid: number("pid"),
     mountPoint: text("mountPoint"),
     keyring: text("keyring"),
     ioUid: number("ioUid"),
     ioGid: number("ioGid"),
-    later: maybe(checkLaterHooks)(handle.later, `container ${id}: state: later`),
+    later: maybe(checkLaterHooks)(container.handle.later, `container ${container.id}: state: later`),
   };
 }
 

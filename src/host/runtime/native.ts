@@ -6,8 +6,9 @@ import { openBundle, parseProcess, parseResources } from "../bundle.js";
 import { type CgroupHost, detectCgroups } from "../cgroup/detect.js";
 import { readKernelFile } from "../cgroup/files.js";
 import { membersBelow } from "../cgroup/members.js";
-import { freezerPlace, type Placement, processPlace } from "../cgroup/placement.js";
+import { freezerPlace, processPlace } from "../cgroup/placement.js";
 import { readStats } from "../cgroup/stats.js";
+import { freezeTimeoutMs, thawForDeath } from "../cgroup/thaw.js";
 import { planCgroupUpdate } from "../cgroup/update.js";
 import type { CoreCommands } from "../core/commands.js";
 import { cgroupFreeze, cgroupKill, cgroupRemove, cgroupSignal, encodeOps, type Op, umountTree } from "../core/ops.js";
@@ -29,7 +30,6 @@ export interface NativeRuntimeContext {
 }
 
 const removeTimeoutMs = 10_000;
-const freezeTimeoutMs = 10_000;
 const filtersKept = 8;
 const SIGKILL = 9;
 
@@ -61,12 +61,9 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
     ]);
   }
 
-  /** On v1 a frozen process does not die before it is thawed (freezer-subsystem.rst). */
-  async function thawForDeath(key: string, placement: Placement): Promise<void> {
-    const place = freezerPlace(placement);
-    if (place?.version !== 1) return;
-    if (readKernelFile(`${place.directory}/freezer.state`)?.trim() !== "FROZEN") return;
-    await script("kill", `${key}/thaw`, [cgroupFreeze(1, place.directory, false, freezeTimeoutMs)]);
+  async function thaw(key: string, placement: Placement): Promise<void> {
+    const ops = thawForDeath(placement);
+    if (ops.length > 0) await script("kill", `${key}/thaw`, ops);
   }
 
   return {
@@ -97,7 +94,7 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
         await core.signal(`${key}/poststart-kill`, id, "", SIGKILL).catch((err: unknown) => {
           if (!hasErrno(err, "ESRCH")) log.error("container not killed after a failed hook", { id, err });
         });
-        await thawForDeath(key, placement);
+        await thaw(key, placement);
         throw failure;
       }
     },
@@ -116,7 +113,7 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
         }
         throw runtimeFailure("kill", thrown);
       }
-      if (signal === SIGKILL) await thawForDeath(key, decodeHandle(container).placement);
+      if (signal === SIGKILL) await thaw(key, decodeHandle(container).placement);
     },
 
     async signalAll(key, container, signal) {

@@ -196,7 +196,7 @@ export function planContainer(bundle: Bundle, request: CreateSpec, surroundings:
     birth: {
       container: request.id,
       exec: "",
-      teardown: teardownRecord(placement, target || undefined, later ? poststopOps(later, request) : []),
+      teardown: teardownRecord(placement, target || undefined, { poststop: later ? poststopOps(later, request) : [] }),
       terminal: request.stdio.terminal,
       ioUid: request.options.ioUid,
       ioGid: request.options.ioGid,

@@ -7,15 +7,28 @@ const counters = { 1: "memory.oom_control", 2: "memory.events" } as const;
 /** VG_TEARDOWN_MAX without what the core adds: pid, journal, last fact. */
 const longest = (1 << 20) - 8192;
 
+/** What an OCI runtime has of a container, beside its cgroups. */
+export interface RuntimeRemains {
+  /** The command that ends it. */
+  readonly argv: readonly string[];
+  readonly directory: string;
+}
+
 /** The teardown record (native/lib/teardown.h): what `delete` needs to bury the container without Node and without the bundle. */
-export function teardownRecord(placement: Placement, mountPoint: string | undefined, poststop: readonly Op[]): string {
-  const memory = placeOf(placement, "memory");
+export function teardownRecord(
+  placement: Placement | undefined,
+  mountPoint: string | undefined,
+  { poststop = [], remains }: { readonly poststop?: readonly Op[]; readonly remains?: RuntimeRemains } = {},
+): string {
+  const memory = placement && placeOf(placement, "memory");
   const lines = [
     "vigil-teardown 1",
-    ...placement.places.map(({ version, directory }) => `cgroup ${version} ${directory}`),
+    ...(remains ? remains.argv.map((word) => `runtime ${word}`) : []),
+    ...(placement?.places ?? []).map(({ version, directory }) => `cgroup ${version} ${directory}`),
     ...(memory ? [`memory ${memory.version} ${memory.directory}/${counters[memory.version]} oom_kill 0`] : []),
     ...(mountPoint === undefined ? [] : [`mount ${mountPoint}`]),
     ...poststop.map(({ payload }) => `hook ${Buffer.from(payload).toString("hex")}`),
+    ...(remains ? [`directory ${remains.directory}`] : []),
   ];
   const broken = lines.find((line) => line.includes("\n"));
   if (broken !== undefined) {

@@ -16,5 +16,4 @@ export function refuseUnsupported(spec: Spec): void {
 
 export function refuseUnsupportedOptions(options: RuntimeOptions): void {
   if (options.systemdCgroup) unimplemented("options.systemd_cgroup: the systemd cgroup driver");
-  if (options.binaryName !== "") unimplemented("options.binary_name: another OCI runtime");
 }

@@ -128,9 +128,7 @@ describe("root.path", () => {
     symlinkSync("/usr", join(directory, "rootfs"));
     expect(failure(() => root("rootfs")).message).toContain("symbolic link");
     expect(failure(() => root("rootfs", true)).message).toContain("is not a directory");
-    expect(failure(() => mountPoint({ path: directory, spec: openBundle(directory).spec })).code).toBe(
-      "invalid_argument",
-    );
+    expect(failure(() => mountPoint({ path: directory })).code).toBe("invalid_argument");
   });
 
   test("a link on the way is refused", () => {

@@ -243,27 +243,27 @@ describe("members", () => {
 
 describe("teardown record", () => {
   test("v2", () => {
-    expect(teardownRecord(v2("memory pids"), "/b/rootfs", []).replaceAll(root, "")).toBe(
+    expect(teardownRecord(v2("memory pids"), "/b/rootfs").replaceAll(root, "")).toBe(
       "vigil-teardown 1\ncgroup 2 /ns/c1\nmemory 2 /ns/c1/memory.events oom_kill 0\nmount /b/rootfs\n",
     );
   });
   test("v1 without memory and without mounts", () => {
-    expect(teardownRecord(v1("pids", "cpu,cpuacct"), undefined, []).replaceAll(root, "")).toBe(
+    expect(teardownRecord(v1("pids", "cpu,cpuacct"), undefined).replaceAll(root, "")).toBe(
       "vigil-teardown 1\ncgroup 1 /pids/ns/c1\ncgroup 1 /cpu,cpuacct/ns/c1\n",
     );
   });
   test("hooks are kept as the core takes them, and only so many as delete reads", () => {
     const shown = { name: "poststop hook #0", path: "/p", argv: ["/p"], env: [], timeoutMs: 0, directory: "/b" };
     const op = hook(shown, "state\nof two lines");
-    const record = teardownRecord(v2("pids"), undefined, [op, op]);
+    const record = teardownRecord(v2("pids"), undefined, { poststop: [op, op] });
     const line = `hook ${Buffer.from(op.payload).toString("hex")}\n`;
     expect(record.endsWith(line + line)).toBe(true);
-    expect(() => teardownRecord(v2("pids"), undefined, [hook(shown, "x".repeat(600_000))])).toThrow(
+    expect(() => teardownRecord(v2("pids"), undefined, { poststop: [hook(shown, "x".repeat(600_000))] })).toThrow(
       expect.objectContaining({ code: "resource_exhausted", message: expect.stringContaining("hooks.poststop") }),
     );
   });
   test("a newline would forge a line", () => {
-    expect(() => teardownRecord(v2("pids"), "/b\nunlink /etc/passwd", [])).toThrow(
+    expect(() => teardownRecord(v2("pids"), "/b\nunlink /etc/passwd")).toThrow(
       expect.objectContaining({ code: "invalid_argument" }),
     );
   });

@@ -1,0 +1,174 @@
+import type { ContainerRef, CreatedContainer, CreateSpec, Runtime } from "../../task/ports.js";
+import { type CgroupHost, detectCgroups } from "../cgroup/detect.js";
+import { readKernelFile } from "../cgroup/files.js";
+import { placementFound } from "../cgroup/found.js";
+import { membersBelow } from "../cgroup/members.js";
+import { freezerPlace, processPlace } from "../cgroup/placement.js";
+import { readStats } from "../cgroup/stats.js";
+import { freezeTimeoutMs, thawForDeath } from "../cgroup/thaw.js";
+import { watchOf } from "../cgroup/watch.js";
+import type { OciCommands } from "../core/commands.js";
+import { cgroupFreeze, cgroupKill, cgroupRemove, encodeOps, type Op, run, sweep, umountTree } from "../core/ops.js";
+import type { RuntimeStep } from "./failure.js";
+import { deleteByForce, ociStep } from "./oci-command.js";
+import { ociFailure, saysUnknown } from "./oci-failure.js";
+import { decodeOciHandle, encodeOciHandle, type OciHandle } from "./oci-handle.js";
+import { hasPrivatePids, type OciCreatePlan, planOciCreate, planOciExec } from "./oci-plan.js";
+import { teardownRecord } from "./teardown.js";
+
+export interface OciRuntimeContext {
+  /** containerd's namespace, or vigil's. */
+  readonly namespace: string;
+  /** Where cores have their entries. */
+  readonly runDirectory: string;
+  /** The host's cgroup trees, looked at when the first container comes. */
+  readonly detect?: () => CgroupHost;
+}
+
+const removeTimeoutMs = 10_000;
+const SIGKILL = 9;
+
+/** Another OCI runtime's command line (runc, crun, youki), run by the core: which program, each container's options say. */
+export function createOciRuntime(core: OciCommands, context: OciRuntimeContext): Runtime {
+  const { namespace, runDirectory, detect = detectCgroups } = context;
+  let host: CgroupHost | undefined;
+  const cgroups = (): CgroupHost => (host ??= detect());
+
+  async function attempt<T>(step: RuntimeStep, action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (thrown) {
+      throw ociFailure(step, thrown);
+    }
+  }
+
+  const script = (key: string, ops: readonly Op[]): Promise<void> => core.script(key, encodeOps(ops), { undo: false });
+
+  function call(key: string, { command, directory }: Omit<OciHandle, "placement">, words: string[], input = ""): Op {
+    return run(ociStep(command, directory, key).program("other", words, input));
+  }
+
+  const invoke = (
+    step: RuntimeStep,
+    key: string,
+    container: ContainerRef,
+    words: string[],
+    input = "",
+  ): Promise<void> => attempt(step, () => script(key, [call(key, decodeOciHandle(container), words, input)]));
+
+  /** Once the runtime has ended the container, or knows nothing of it. */
+  async function clear(key: string, id: string, handle: OciHandle): Promise<void> {
+    const directories = handle.placement.places.map(({ directory }) => directory);
+    const step = `${key}/delete`;
+    await script(step, [call(step, handle, deleteByForce(id))]).catch((thrown: unknown) => {
+      if (!saysUnknown(thrown)) throw thrown;
+    });
+    await script(`${key}/remove`, [
+      ...(directories.length > 0 ? [cgroupKill(directories)] : []),
+      ...directories.map((directory) => cgroupRemove(directory, removeTimeoutMs)),
+      ...(handle.mountPoint === "" ? [] : [umountTree(handle.mountPoint)]),
+      sweep(handle.directory),
+    ]);
+    await core.forget(`${key}/forget`, id, "");
+  }
+
+  async function adopt(key: string, request: CreateSpec, plan: OciCreatePlan): Promise<CreatedContainer> {
+    const { id, bundle } = request;
+    const { pid, cgroups: init } = await core.ociBirth(`${key}/birth`, plan.birth, plan.oci);
+    const placement = placementFound(cgroups(), init, readKernelFile("/proc/self/cgroup") ?? "");
+    const handle = { ...plan.handle, placement };
+    const teardown = teardownRecord(placement, handle.mountPoint || undefined, { remains: plan.remains });
+    try {
+      await core.watch(`${key}/watch`, id, watchOf(placement), teardown);
+    } catch (thrown) {
+      await clear(key, id, handle);
+      throw thrown;
+    }
+    return { pid, handle: encodeOciHandle(handle), privatePids: hasPrivatePids(bundle) };
+  }
+
+  return {
+    create: (key, request) =>
+      attempt("create", async () => adopt(key, request, planOciCreate(request, { key, namespace, runDirectory }))),
+
+    start: (key, container) =>
+      attempt("start", () =>
+        core.ociStart(
+          `${key}/start`,
+          container.id,
+          encodeOps([call(key, decodeOciHandle(container), ["start", container.id])]),
+        ),
+      ),
+
+    exec: (key, container, spec) =>
+      attempt("exec", async () => {
+        const plan = planOciExec(container, decodeOciHandle(container), spec, { key, namespace });
+        const { pid } = await core.ociBirth(`${key}/birth`, plan.birth, plan.oci);
+        return pid;
+      }),
+
+    async signal(key, container, execId, signal) {
+      if (execId === "") {
+        await invoke("kill", `${key}/signal`, container, ["kill", container.id, String(signal)]);
+      } else {
+        await attempt("kill", () => core.signal(`${key}/signal`, container.id, execId, signal));
+      }
+      const thaw = signal === SIGKILL ? thawForDeath(decodeOciHandle(container).placement) : [];
+      if (thaw.length > 0) await attempt("kill", () => script(`${key}/thaw`, thaw));
+    },
+
+    async signalAll(key, container, signal) {
+      const { places } = decodeOciHandle(container).placement;
+      const all = invoke("kill", `${key}/signal`, container, ["kill", "--all", container.id, String(signal)]);
+      if (signal !== SIGKILL || places.length === 0) return all;
+      // Not every runtime kills what an init left behind.
+      const failure = await all.then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+      await attempt("kill", () => script(`${key}/kill`, [cgroupKill(places.map(({ directory }) => directory))])).catch(
+        (thrown: unknown) => {
+          throw failure ?? thrown;
+        },
+      );
+    },
+
+    pause: (key, container) => invoke("pause", `${key}/pause`, container, ["pause", container.id]),
+
+    async resume(key, container) {
+      try {
+        await invoke("resume", `${key}/resume`, container, ["resume", container.id]);
+      } catch (thrown) {
+        // A runtime thaws no container whose init is dead; those that it left behind are frozen all the same.
+        const place = freezerPlace(decodeOciHandle(container).placement);
+        const state =
+          place && readKernelFile(`${place.directory}/${place.version === 1 ? "freezer.state" : "cgroup.freeze"}`);
+        if (!place || (state?.trim() !== "FROZEN" && state?.trim() !== "1")) throw thrown;
+        await attempt("resume", () =>
+          script(`${key}/thaw`, [cgroupFreeze(place.version, place.directory, false, freezeTimeoutMs)]),
+        );
+      }
+    },
+
+    update: (key, container, resources) =>
+      invoke("update", `${key}/update`, container, ["update", "--resources", "-", container.id], resources),
+
+    async pids(container) {
+      const place = processPlace(decodeOciHandle(container).placement);
+      return place ? membersBelow(place.directory) : [];
+    },
+
+    stats: async (container) => readStats(decodeOciHandle(container).placement),
+
+    remove: (key, container) => attempt("delete", () => clear(key, container.id, decodeOciHandle(container))),
+
+    resize: (key, { id }, execId, columns, rows) =>
+      attempt("resize", () => core.resize(`${key}/resize`, id, execId, columns, rows)),
+
+    closeStdin: (key, { id }, execId) => core.closeStdin(`${key}/close-stdin`, id, execId),
+
+    drain: (key, { id }, execId, timeoutMs) => core.drain(`${key}/drain`, id, execId, timeoutMs),
+
+    forgetExec: (key, { id }, execId) => core.forget(`${key}/forget`, id, execId),
+  };
+}
