@@ -77,6 +77,7 @@ static int run(const struct vg_birth *birth, struct vg_streams *streams, int cha
         /* It may have ended right after it sent. */
         if (status == 0 && console.listener >= 0)
                 status = vg_oci_console_take(&console, f);
+        status = status > 0 ? 0 : status;
         if (status == 0 && oci->console[0] && !console.passed)
                 status = vg_fail_words(f, -ENODATA, "%s sent no terminal", oci->program.argv[0]);
         vg_closep(&console.listener);

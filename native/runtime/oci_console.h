@@ -14,7 +14,7 @@ struct vg_oci_console {
 
 /* An empty path: no terminal. */
 int vg_oci_console_listen(const char *path, int channel, struct vg_oci_console *ret_console, struct vg_failure *failure);
-/* Somebody has connected: takes the master and sends it on as 't'. */
+/* Somebody has connected: takes the master and sends it on as 't'. 1: done; 0: it has gone again. */
 int vg_oci_console_take(void *console, struct vg_failure *failure);
 
 #endif

@@ -134,17 +134,17 @@ static void end(struct run *r) {
 
 static int await(struct run *r, int *ret_status, struct vg_failure *f) {
         uint64_t deadline = vg_deadline(r->program->timeout_ms);
-        int status = 0;
+        int status = 0, watched = r->io->watched;
         for (;;) {
                 struct pollfd waits[] = {
                         {.fd = r->pidfd, .events = POLLIN},
                         {.fd = r->output, .events = POLLIN},
-                        {.fd = r->io->watched, .events = POLLIN},
+                        {.fd = watched, .events = POLLIN},
                 };
-                int left = status < 0 ? -1 : vg_time_left_ms(deadline), n = poll(waits, VG_COUNT(waits) - (status < 0), left);
+                int left = status < 0 ? -1 : vg_time_left_ms(deadline), n = poll(waits, VG_COUNT(waits), left);
                 if (n < 0 && errno != EINTR)
                         return vg_fail(f, -errno, "wait for %s", r->program->argv[0]);
-                if (n == 0 && vg_time_left_ms(deadline) == 0) {
+                if (n == 0 && status == 0 && vg_time_left_ms(deadline) == 0) {
                         status = vg_fail_words(f, -ETIMEDOUT, "%s did not end within %u ms", r->program->argv[0],
                                                r->program->timeout_ms);
                         end(r);
@@ -153,8 +153,13 @@ static int await(struct run *r, int *ret_status, struct vg_failure *f) {
                         continue;
                 if (waits[1].revents)
                         take_output(r);
-                if (status == 0 && waits[2].revents && (status = r->io->ready(r->io->owner, f)) < 0)
+                int seen = waits[2].revents ? r->io->ready(r->io->owner, f) : 0;
+                if (seen != 0)
+                        watched = -1;
+                if (seen < 0) {
+                        status = seen;
                         end(r);
+                }
                 if (waits[0].revents)
                         break;
         }

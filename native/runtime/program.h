@@ -19,7 +19,8 @@ struct vg_program_io {
         const int *stdio; /* its 0, 1, 2; NULL: the input, and its output goes into the failure's message */
         int watched;      /* a descriptor; -1: none */
         int (*ready)(void *owner,
-                     struct vg_failure *failure); /* `watched` can be read, or has been; less than 0 ends the program */
+                     struct vg_failure *
+                             failure); /* `watched` can be read. 1: and needs to be watched no more; less than 0 ends the program */
         void *owner;
 };
 
