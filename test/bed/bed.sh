@@ -64,7 +64,7 @@ runtimes() {
 }
 
 setup() {
-  machine_packages runc busybox-static xz-utils util-linux bsdutils procps podman conmon
+  machine_packages runc crun busybox-static xz-utils util-linux bsdutils procps podman conmon
   for version in 1.7 2.1; do containerd_setup "$version"; done
   rootfs_setup
   say "ready: $CACHE"

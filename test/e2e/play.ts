@@ -76,11 +76,11 @@ class Player {
     const fifos = ["--fifo-dir", join(this.containerd.base, "fifo")];
     const args =
       verb === "run"
-        ? [verb, "--runtime", this.runtime, ...fifos, second, ...rest]
+        ? [verb, "--runtime", this.runtime, ...this.containerd.ociFlags(this.runtime, verb), ...fifos, second, ...rest]
         : verb === "task" && second === "exec"
           ? [verb, second, ...fifos, ...rest]
           : verb === "container" && second === "create"
-            ? [verb, second, "--runtime", this.runtime, ...rest]
+            ? [verb, second, "--runtime", this.runtime, ...this.containerd.ociFlags(this.runtime, verb), ...rest]
             : [verb, second, ...rest];
     const argv = this.containerd.ctrArgv(args.filter((arg, at) => arg !== "" || at > 2));
     if (step.terminal === undefined) return argv;

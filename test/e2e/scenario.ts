@@ -1,5 +1,5 @@
 // A scenario is data: what is typed, and what must be seen. It is played with the stock shim and with vigil.
-import type { Version } from "../support/bed.js";
+import { bed, type Version } from "../support/bed.js";
 
 /**
  * Filled in: $ID; $NS, the namespace; $ROOTFS; $IMAGE, an imported image; $BASE, a directory of the scenario's own; $FIXTURES;
@@ -103,6 +103,10 @@ export interface Scenario {
   /** Part of the short list for slow machines. */
   readonly smoke?: boolean;
 }
+
+/** What is said of vigil's own runtime is not true of another. */
+export const ownRuntimeOnly = (): string | undefined =>
+  bed.ociRuntime === "" ? undefined : `about vigil's own runtime, and this run is with ${bed.ociRuntime}`;
 
 interface RunOptions extends Omit<CtrStep, "ctr"> {
   readonly id?: string;

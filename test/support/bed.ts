@@ -12,6 +12,8 @@ export const stockRuntime = "io.containerd.runc.v2";
 const top = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const cache = process.env.VIGIL_CACHE ?? join(top, ".cache");
 
+const ociRuntime = (name: string): string => (name === "crun" ? join(top, "test/e2e/fixtures/crun") : name);
+
 export const bed = {
   top,
   cache,
@@ -23,6 +25,8 @@ export const bed = {
   built: process.env.VIGIL_BUILT ?? join(top, "build/bin"),
   /** The runtime under test; naming the stock one proves the harness against itself. */
   runtime: process.env.VIGIL_E2E_RUNTIME ?? "io.containerd.vigil.v1",
+  /** Another OCI runtime for both: the stock shim's BinaryName, and vigil's in place of its own. */
+  ociRuntime: ociRuntime(process.env.VIGIL_E2E_OCI ?? ""),
   /** Emulated machines are slower by this factor; every time limit is stretched by it. */
   slowness: Number(process.env.VIGIL_SLOWNESS ?? "1"),
 };

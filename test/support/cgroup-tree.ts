@@ -1,14 +1,18 @@
 // The machine's control groups as directories, in every hierarchy.
-import { readdir, readFile, rmdir } from "node:fs/promises";
+import { readdir, readFile, rmdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { unifiedMemory } from "./bed.js";
 
 const root = "/sys/fs/cgroup";
+/** CGROUP_SUPER_MAGIC and CGROUP2_SUPER_MAGIC (linux/magic.h). */
+const cgroupTypes: ReadonlySet<number> = new Set([0x27e0eb, 0x63677270]);
 
 async function hierarchies(): Promise<string[]> {
   if (unifiedMemory) return [root];
   const entries = await readdir(root, { withFileTypes: true });
-  return entries.filter((entry) => entry.isDirectory()).map((entry) => join(root, entry.name));
+  const paths = entries.filter((entry) => entry.isDirectory()).map((entry) => join(root, entry.name));
+  const types = await Promise.all(paths.map(async (path) => (await statfs(path)).type));
+  return paths.filter((_, at) => cgroupTypes.has(types[at] ?? 0));
 }
 
 async function below(dir: string, found: string[]): Promise<void> {

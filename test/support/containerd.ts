@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { bed, prepareBed, seconds, type Version } from "./bed.js";
+import { bed, prepareBed, seconds, stockRuntime, type Version } from "./bed.js";
 import { removeEmptyCgroups } from "./cgroup-tree.js";
 import {
   type CommandOptions,
@@ -30,6 +30,8 @@ export interface Namespace {
   ctrArgv(args: readonly string[]): string[];
   ctr(args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
   bundle(id: string): string;
+  /** What makes a shim use the other OCI runtime of this run, in `ctr run` and `ctr container create`; mostly none. */
+  ociFlags(runtime: string, verb: string): readonly string[];
   /** The name of an image with an overlay root, imported at the first call. */
   image(): Promise<string>;
   /** `meanwhile` runs while nobody is there. */
@@ -82,6 +84,8 @@ export async function startContainerd(version: Version, options: ContainerdOptio
   const baseEnv: NodeJS.ProcessEnv = { PATH: path, HOME: "/root", ...options.env?.(base) };
   await mkdir(join(base, "fifo"));
   await writeFile(join(base, "config.toml"), config(version, base, options.cri));
+  const ociConfig = join(base, "runtime.toml");
+  await writeFile(ociConfig, `BinaryName = ${JSON.stringify(bed.ociRuntime)}\n`);
 
   const events = new EventLog();
   let service: Service;
@@ -148,7 +152,14 @@ export async function startContainerd(version: Version, options: ContainerdOptio
       return name;
     });
     const bundle = (id: string) => join(base, "state/io.containerd.runtime.v2.task", namespace, id);
-    return { version, namespace, base, socket, rootfs, env, events, ctrArgv, ctr, bundle, image: imported, restart };
+    // ctr takes --runc-binary for the stock shim alone, and not at `container create`.
+    const ociFlags = (runtime: string, verb: string) => {
+      if (bed.ociRuntime === "") return [];
+      if (runtime !== stockRuntime) return ["--runtime-config-path", ociConfig];
+      return verb === "run" ? ["--runc-binary", bed.ociRuntime] : [];
+    };
+    const image = imported;
+    return { version, namespace, base, socket, rootfs, env, events, ctrArgv, ctr, bundle, ociFlags, image, restart };
   };
 
   /** A test that failed half-way leaves containers; they are not to outlive it. */

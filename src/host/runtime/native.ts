@@ -6,7 +6,7 @@ import { openBundle, parseProcess, parseResources } from "../bundle.js";
 import { type CgroupHost, detectCgroups } from "../cgroup/detect.js";
 import { readKernelFile } from "../cgroup/files.js";
 import { membersBelow } from "../cgroup/members.js";
-import { freezerPlace, processPlace } from "../cgroup/placement.js";
+import { freezerPlace, type Placement, processPlace } from "../cgroup/placement.js";
 import { readStats } from "../cgroup/stats.js";
 import { freezeTimeoutMs, thawForDeath } from "../cgroup/thaw.js";
 import { planCgroupUpdate } from "../cgroup/update.js";
