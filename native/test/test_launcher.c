@@ -166,7 +166,7 @@ static void test_teardown(void) {
         static const char text[] =
                 "vigil-teardown 1\npid 12 345\ncgroup 1 /sys/fs/cgroup/memory/a b\ncgroup 1 /sys/fs/cgroup/cpu/a\n"
                 "memory 1 /sys/fs/cgroup/memory/a b/memory.oom_control oom_kill 3\nmount /b/rootfs\nunlink /b/x\nhook 00ff7a\n"
-                "journal /j\ncounted-fact 7\n";
+                "runtime runc\nruntime --root\nruntime /a b\ndirectory /d\njournal /j\ncounted-fact 7\n";
         CHECK(fd >= 0 && write(fd, text, sizeof text - 1) == (ssize_t)sizeof text - 1);
         struct vg_teardown t;
         CHECK(vg_teardown_read(path, &t) == 0);
@@ -175,6 +175,8 @@ static void test_teardown(void) {
         CHECK(t.memory_version == 1 && strcmp(t.memory_file, "/sys/fs/cgroup/memory/a b/memory.oom_control") == 0);
         CHECK(strcmp(t.memory_key, "oom_kill") == 0 && t.memory_count == 3 && strcmp(t.mounts[0], "/b/rootfs") == 0);
         CHECK(strcmp(t.hooks[0], "00ff7a") == 0 && !t.hooks[1]);
+        CHECK(strcmp(t.runtime[0], "runc") == 0 && strcmp(t.runtime[2], "/a b") == 0 && !t.runtime[3]);
+        CHECK(strcmp(t.directories[0], "/d") == 0 && !t.directories[1]);
         CHECK(strcmp(t.unlinks[0], "/b/x") == 0 && strcmp(t.journal, "/j") == 0 && t.counted_fact == 7);
         vg_teardown_done(&t);
         static const char *const bad[] = {"",

@@ -9,7 +9,17 @@ export const limitBytes = "20000000";
 export const eat = ["/bin/tail", "/dev/zero"] as const;
 
 export function runOptions(containerd: Containerd, runtime: string): string[] {
-  return ["--runtime", runtime, "--fifo-dir", `${containerd.base}/fifo`, "--memory-limit", limitBytes, "--rootfs"];
+  const oci = containerd.ociFlags(runtime, "run");
+  return [
+    "--runtime",
+    runtime,
+    ...oci,
+    "--fifo-dir",
+    `${containerd.base}/fifo`,
+    "--memory-limit",
+    limitBytes,
+    "--rootfs",
+  ];
 }
 
 /** Waits until the container's last event is there, then returns the gist of all of them. */

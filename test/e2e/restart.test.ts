@@ -42,7 +42,8 @@ describe.each(chosenVersions())("containerd %s", (version) => {
     await containerd.close();
   });
 
-  const flags = () => ["--runtime", bed.runtime, "--fifo-dir", join(containerd.base, "fifo"), "--rootfs"];
+  const oci = () => containerd.ociFlags(bed.runtime, "run");
+  const flags = () => ["--runtime", bed.runtime, ...oci(), "--fifo-dir", join(containerd.base, "fifo"), "--rootfs"];
   const fifos = () => ["--fifo-dir", join(containerd.base, "fifo")];
   /** A daemon that dies between sending an event and noting the answer sends it again: the next one, once, the same. */
   const once = (events: readonly string[]) => events.filter((text, at) => text !== events[at - 1]);

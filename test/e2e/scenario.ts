@@ -104,10 +104,6 @@ export interface Scenario {
   readonly smoke?: boolean;
 }
 
-/** What is said of vigil's own runtime is not true of another. */
-export const ownRuntimeOnly = (): string | undefined =>
-  bed.ociRuntime === "" ? undefined : `about vigil's own runtime, and this run is with ${bed.ociRuntime}`;
-
 interface RunOptions extends Omit<CtrStep, "ctr"> {
   readonly id?: string;
 }

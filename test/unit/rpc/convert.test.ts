@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { CreateOptions } from "../../../src/gen/containerd/linux/runc/runc.js";
 import { Options } from "../../../src/gen/containerd/runc/v1/oci.js";
@@ -39,6 +42,17 @@ describe("runtime options", () => {
     const value = GenericOptions.encode(GenericOptions.fromPartial({ configBody })).finish();
     const options = await toRuntimeOptions({ typeUrl: "runtimeoptions.v1.Options", value });
     expect(options).toEqual({ ...none, systemdCgroup: true, binaryName: "/usr/bin/crun", ioUid: 5 });
+  });
+
+  test("of a file that a client names", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "vigil-options-"));
+    const configPath = join(directory, "runtime.toml");
+    writeFileSync(configPath, 'BinaryName = "crun"\nRoot = "/run/other"\n');
+    const encode = (path: string) => GenericOptions.encode(GenericOptions.fromPartial({ configPath: path })).finish();
+    const read = (path: string) => toRuntimeOptions({ typeUrl: "runtimeoptions.v1.Options", value: encode(path) });
+    expect(await read(configPath)).toEqual({ ...none, binaryName: "crun", root: "/run/other" });
+    rmSync(directory, { recursive: true });
+    await expect(read(configPath)).rejects.toMatchObject({ code: "invalid_argument" });
   });
 
   test("none at all", async () => {
