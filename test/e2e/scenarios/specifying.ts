@@ -103,7 +103,7 @@ export const specifying: readonly Scenario[] = [
         ["--rm"],
         shell(
           "cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups; id; stat -c '%n %u %g %a %F' /dev/[!m]* /dev/pts/ptmx /proc/1 /sys /; stat -c %u /dev/mqueue; " +
-            "cut -d' ' -f 2- /proc/mounts | sed 's/,size=4k//; s/,nr_inodes=1,/,/'; grep Cap /proc/self/status; hostname x && hostname; " +
+            "cut -d' ' -f 2,4 /proc/mounts | sed 's/,size=4k//; s/,nr_inodes=1,/,/'; grep Cap /proc/self/status; hostname x && hostname; " +
             "echo > /dev/null && head -c 3 /dev/zero | wc -c; touch /dev/shm/f && stat -c '%u %g' /dev/shm/f",
         ),
         mapped,
@@ -198,6 +198,30 @@ export const specifying: readonly Scenario[] = [
       },
     ],
   },
+  ...["with", "without"].map(
+    (word): Scenario => ({
+      name: `user namespace: cgroups ${word} a cgroup namespace`,
+      steps: [
+        ...runSpec(
+          ["--rm"],
+          shell(
+            "id -u; ls /sys/fs/cgroup | sort; grep ' /sys/fs/cgroup/' /proc/self/mountinfo | cut -d' ' -f 5,6 | sort; " +
+              "mkdir /sys/fs/cgroup/memory/x;  cut -d: -f 2 /proc/self/cgroup | sort",
+          ),
+          (spec) => {
+            mapped(spec);
+            spec.linux.namespaces = spec.linux.namespaces.filter(({ type }) => type !== "cgroup");
+            if (word === "with") spec.linux.namespaces.push({ type: "cgroup" });
+            spec.mounts.push({
+              ...{ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup" },
+              options: ["ro", "nosuid", "noexec", "nodev"],
+            });
+          },
+          { out: /^0\n/, err: /Read-only|read-only/i },
+        ),
+      ],
+    }),
+  ),
   {
     name: "user namespace of somebody else",
     steps: [
