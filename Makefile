@@ -186,6 +186,10 @@ test-root: build asan ## Tests on this machine's own cgroups and namespaces, als
 e2e: build ## Real containerd with this shim and with the stock one, side by side; root
 	test/e2e/run.sh
 
+.PHONY: conformance
+conformance: build ## The OCI runtime specification, test by test, beside runc and crun; root
+	test/conformance/run.sh
+
 .PHONY: test-vm
 test-vm: build ## cgroup v2, systemd and podman in a small virtual machine; root
 	test/vm/run.sh

@@ -2,7 +2,7 @@
 import { deepEqual, equal, match, notEqual, ok } from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { eventually } from "../support/command.js";
-import { merge, script } from "./harness/config.js";
+import { script } from "./harness/config.js";
 import { cgroupDir, cgroupVersion, needController, statusField } from "./harness/host.js";
 import { section } from "./harness/test.js";
 
@@ -240,10 +240,6 @@ export const execTests = [
     },
     "events of an unknown container is refused": async (t) => {
       notEqual((await t.call(["events", "--stats", `${t.group}-unknown`])).code, 0);
-    },
-    "a container whose parent has gone can still be used": async (t) => {
-      const container = await t.running(merge(script("echo ready; cat; exec sleep 1000"), {}), { stdin: "" });
-      equal((await container.exec("echo still")).out, "still\n");
     },
   }),
 ];

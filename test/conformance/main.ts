@@ -35,18 +35,29 @@ async function chosenRuntimes(): Promise<Runtime[]> {
 }
 
 const runtimes = await chosenRuntimes();
+const names = allTests.map((test) => test.name);
+const twice = names.find((name, at) => names.indexOf(name) !== at);
+if (twice !== undefined) throw new Error(`two tests are called "${twice}"`);
 const tests = allTests.filter((test) => test.name.includes(values.only));
 if (tests.length === 0) throw new Error(`--only ${values.only}: no test's name contains that`);
 const folder = mkdtempSync(join(tmpdir(), "vigil-conformance-"));
 // Mapped users must be able to reach what is theirs.
 chmodSync(folder, 0o755);
 const runs: Run[] = [];
+const stop = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
 try {
   const rootfs = await rootfsMaker(join(folder, "rootfs"));
   for (const [number, runtime] of runtimes.entries()) {
     const progress = values.verbose ? console.error : () => undefined;
     runs.push(
-      await runAll(tests, runtime, { folder: join(folder, `${number}`), rootfs, jobs: Number(values.jobs), progress }),
+      await runAll(tests, runtime, {
+        folder: join(folder, `${number}`),
+        rootfs,
+        jobs: Number(values.jobs),
+        progress,
+        stop: stop.signal,
+      }),
     );
   }
 } finally {
@@ -63,4 +74,5 @@ else {
   for (const text of judgement.problems) console.log(`problem: ${text}`);
   if (!runtimes.some(isVigil)) console.log("vigil-runtime was not among the runtimes");
 }
-process.exit(judgement.problems.length === 0 ? 0 : 1);
+if (stop.signal.aborted) console.error("conformance: interrupted");
+process.exit(!stop.signal.aborted && judgement.problems.length === 0 ? 0 : 1);

@@ -1,11 +1,11 @@
 // Mounts and the root file system.
 import { equal, match, notEqual, ok } from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Bed } from "./harness/bed.js";
+import { type Bed, mountsBelow } from "./harness/bed.js";
 import { defaultMounts, type Edit, type Mount, mounts, namespaces } from "./harness/config.js";
 import { cgroupVersion, needCgroup } from "./harness/host.js";
-import { section, skip } from "./harness/test.js";
+import { section } from "./harness/test.js";
 
 /** A directory of the host with a file in it. */
 function source(t: Bed, name = "source"): string {
@@ -255,9 +255,8 @@ export const mountTests = [
       equal((await container.exec("ls /tmp/later")).out, "seen\n");
     },
     "mounts of the container do not appear on the host": async (t) => {
-      const before = readFileSync("/proc/self/mountinfo", "utf8");
       const container = await t.running(tmpfs("size=1m"));
-      equal(readFileSync("/proc/self/mountinfo", "utf8").includes(container.id), before.includes(container.id));
+      equal(mountsBelow(container.bundle).join(), "");
     },
     "no mount of the host is visible": async (t) => {
       const places = (await t.probe("cut -d' ' -f5 /proc/self/mountinfo")).split("\n");
@@ -378,14 +377,6 @@ export const rootTests = [
         "bin/busybox\nnone",
       );
     },
-    "a root that is a symbolic link, or is refused": async (t) => {
-      const container = t.container(
-        { root: { path: "link" } },
-        { prepare: ({ bundle }) => symlinkSync("rootfs", join(bundle, "link")) },
-      );
-      if ((await container.create()).code !== 0) return;
-      equal((await container.state()).status, "created");
-    },
   }),
   ...section("config-linux.md#rootfs-mount-propagation", {
     shared: async (t) => {
@@ -407,7 +398,6 @@ export const rootTests = [
       await t.refused({ linux: { rootfsPropagation: "nosuch" } });
     },
     "shared: the container's mounts do not reach the host": async (t) => {
-      if (!existsSync("/proc/self/mountinfo")) skip("no mountinfo");
       const container = await t.running({ linux: { rootfsPropagation: "shared" } });
       equal(statSync(container.inRootfs("proc")).dev, statSync(container.inRootfs("etc")).dev);
     },

@@ -1,5 +1,5 @@
 // A scenario is data: what is typed, and what must be seen. It is played with the stock shim and with vigil.
-import { bed, type Version } from "../support/bed.js";
+import type { Version } from "../support/bed.js";
 
 /**
  * Filled in: $ID; $NS, the namespace; $ROOTFS; $IMAGE, an imported image; $BASE, a directory of the scenario's own; $FIXTURES;

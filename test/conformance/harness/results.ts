@@ -29,6 +29,8 @@ export interface RunOptions {
   readonly rootfs: Rootfs;
   readonly jobs: number;
   readonly progress: (text: string) => void;
+  /** No further test begins once this is aborted; those that run are finished and cleaned up. */
+  readonly stop: AbortSignal;
 }
 
 function words(error: unknown): string {
@@ -58,7 +60,7 @@ export async function runAll(tests: readonly Test[], runtime: Runtime, options: 
   mkdirSync(options.folder, { recursive: true });
   let next = 0;
   const worker = async () => {
-    for (;;) {
+    while (!options.stop.aborted) {
       const number = next++;
       const test = tests[number];
       if (test === undefined) return;
