@@ -125,6 +125,7 @@ static const struct {
         {VG_CMD_OCI_BIRTH, ONCE, NULL, vg_container_oci_birth},
         {VG_CMD_OCI_START, ONCE, NULL, vg_container_oci_start},
         {VG_CMD_WATCH, ONCE, NULL, vg_container_watch},
+        {VG_CMD_SANDBOX, ONCE, NULL, vg_sandbox_enter},
 };
 
 static int get_key(struct vg_reader *r, char ret_key[VG_KEY_MAX + 1]) {

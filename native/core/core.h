@@ -19,6 +19,7 @@
 #include "core/loop.h"
 #include "core/reap.h"
 #include "core/request.h"
+#include "core/sandbox.h"
 #include "core/script.h"
 #include "core/shutdown.h"
 #include "core/store.h"

@@ -137,7 +137,8 @@ static void idle_fired(struct vg_timer *timer) {
 
 /* An HTTP/2 connection lives in the daemon, and the core does not know when it ends. */
 static bool is_idle(const struct vg_core *core) {
-        return core->containers.by_id.count == 0 && core->connections.count == 0 && core->handoffs.count == 0 &&
+        bool lasting = vg_map_find(&core->store.states, ""); /* of the whole: a pod, with or without containers */
+        return !lasting && core->containers.by_id.count == 0 && core->connections.count == 0 && core->handoffs.count == 0 &&
                core->handoffs.last_tag == 0;
 }
 

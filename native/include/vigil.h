@@ -44,7 +44,8 @@ enum vg_record {
          * str containerd_binary, str bundle, str state_dir, u64 birth_real, u32 daemon_restarts, u32 core_pid, str address,
          * bytes start_options (what containerd gave `start` on stdin; may be empty), bool debug */
         VG_REC_HELLO = 1,
-        /* str container, bytes blob: the last committed state of a container; "" is the state of the daemon as a whole */
+        /* str container, bytes blob: the last committed state of a container; "" is the state of the daemon as a whole, which
+         * keeps the core from ending for want of work */
         VG_REC_STATE = 2,
         /* str key, bytes reply: a committed gRPC reply */
         VG_REC_KEPT = 3,
@@ -137,6 +138,9 @@ enum vg_command {
         /* str key, str container, u8 watch, str watch_cgroup, list(str) held, list(str) snapshot (as in struct birth), str teardown
          * (in place of the birth's) -> RESULT: of an init that OCI_BIRTH made; done already, or the init is dead: nothing happens */
         VG_CMD_WATCH = 86,
+        /* str key, str sandbox, str network (path of a namespace; empty: the machine's), bool ipc, bool uts (of its own),
+         * str hostname (empty: as it is) -> RESULT: the core enters the namespaces which the pod's containers join by its pid */
+        VG_CMD_SANDBOX = 100,
 };
 
 /* ---- struct birth ----
