@@ -14,6 +14,7 @@ import { containerView } from "./container-view.js";
 
 export interface PublicParts {
   readonly tasks: ReadonlyMap<string, Method>;
+  readonly sandboxes: ReadonlyMap<string, Method>;
   readonly hello: Hello;
   readonly history: EventHistory;
   readonly registry: Registry;
@@ -22,12 +23,13 @@ export interface PublicParts {
 }
 
 /** What gRPC clients are offered. */
-export function publicServices({ tasks, hello, history, registry, reports, outbox }: PublicParts): Services {
+export function publicServices({ tasks, sandboxes, hello, history, registry, reports, outbox }: PublicParts): Services {
   const { namespace, group, address, corePid, epoch, daemonRestarts } = hello;
   const names = (): Iterable<string> => services.keys();
   const reflection = reflectionService(names);
   const services: Services = new Map<string, ReadonlyMap<string, Method>>([
     ["containerd.task.v3.Task", tasks],
+    ["containerd.runtime.sandbox.v1.Sandbox", sandboxes],
     ["containerd.services.events.v1.Events", eventsService({ history, filter: compileFilters })],
     [
       "vigil.v1.Vigil",

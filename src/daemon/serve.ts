@@ -15,10 +15,12 @@ import type { Hello } from "../host/core/records.js";
 import { createChosenRuntime } from "../host/runtime/chosen.js";
 import { createNativeRuntime } from "../host/runtime/native.js";
 import { createOciRuntime } from "../host/runtime/oci-cli.js";
+import { createSandboxRuntime } from "../host/runtime/sandbox.js";
 import { OomHistory } from "../oom/history.js";
 import type { GrpcServer } from "../rpc/grpc.js";
 import { GrpcChanges } from "../rpc/grpc-changes.js";
 import type { Method } from "../rpc/method.js";
+import { sandboxService } from "../rpc/sandbox-service.js";
 import { taskService } from "../rpc/task-service.js";
 import { TtrpcRelay } from "../rpc/ttrpc.js";
 import { Registry } from "../task/registry.js";
@@ -69,7 +71,8 @@ export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirector
     createNativeRuntime(core, { namespace, log }),
     createOciRuntime(core, { namespace, runDirectory }),
   );
-  const registry = new Registry({ runtime, journal: outbox, reports, clock, log, bootId });
+  const sandboxRuntime = createSandboxRuntime(core);
+  const registry = new Registry({ runtime, sandboxRuntime, journal: outbox, reports, clock, log, bootId });
 
   const commits = {
     commitReply: (key: string, reply: Uint8Array): Promise<void> =>
@@ -79,20 +82,19 @@ export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirector
     hold: (key: string, data: Uint8Array) => core.hold(key, data),
     reply: (key: string, reply: Uint8Array) => core.reply(key, reply),
   };
-  const tasks = taskService({
-    registry,
-    corePid,
-    end: () => {
-      outbox.settle();
-      core.shutdown();
-    },
-  });
+  const end = (): void => {
+    outbox.settle();
+    core.shutdown();
+  };
+  const tasks = taskService({ registry, corePid, end });
+  const sandboxes = sandboxService({ registry, corePid, end });
   const changes = new GrpcChanges();
   const relay = new TtrpcRelay({
     core: commits,
     services: new Map<string, ReadonlyMap<string, Method>>([
       ["containerd.task.v2.Task", tasks],
       ["containerd.task.v3.Task", tasks],
+      ["containerd.runtime.sandbox.v1.Sandbox", sandboxes],
     ]),
     clock,
     log,
@@ -107,7 +109,7 @@ export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirector
       import("../rpc/grpc.js"),
       import("./public-services.js"),
     ]);
-    const services = publicServices({ tasks, hello, history, registry, reports, outbox });
+    const services = publicServices({ tasks, sandboxes, hello, history, registry, reports, outbox });
     return scope.own(await createGrpcServer({ services, changes, core: commits, clock, log }));
   };
   const serveGrpc = async (tag: bigint): Promise<void> => {
@@ -123,10 +125,7 @@ export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirector
 
   return {
     hello: () => log.warning("a second hello from the core"),
-    // The empty name is the state of the daemon as a whole, of which there is none.
-    state: (container, blob) => {
-      if (container !== "") registry.restore(container, JSON.parse(Buffer.from(blob).toString("utf8")));
-    },
+    state: (container, blob) => registry.restore(container, JSON.parse(Buffer.from(blob).toString("utf8"))),
     kept: (key, reply) => changes.restore(key, Uint8Array.from(reply)),
     outbox: (sequence, fact, entry) => outbox.restore(sequence, fact, entry),
     fact: (fact) => registry.fact(fact),
@@ -149,9 +148,7 @@ export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirector
       }
       const drained = publisher?.drained(drainMs) ?? Promise.resolve(true);
       void drained.then(() => {
-        if (!registry.empty) return;
-        outbox.settle();
-        core.shutdown();
+        if (registry.empty) end();
       });
     },
     batch: () => registry.flush(),

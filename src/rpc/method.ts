@@ -68,6 +68,11 @@ export function change<Request, Response>(
   return [name, method];
 }
 
+/** The call with its result put into words of the wire. */
+export function answering<Model, Wire>(call: Call<Wire>, convert: (result: Model) => Wire): Call<Model> {
+  return { ...call, answer: (result) => call.answer(convert(result)) };
+}
+
 export function question<Request, Response>(
   { name, requestType, responseType }: MethodDefinition<Request, Response>,
   run: (request: Request) => Response | Promise<Response>,

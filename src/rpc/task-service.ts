@@ -1,13 +1,12 @@
 import { VigilError } from "../base/errors.js";
 import { ProcessDetails } from "../gen/containerd/runc/v1/oci.js";
 import { type StateResponse, TaskDefinition } from "../gen/containerd/task/v3/shim.js";
-import type { Call } from "../task/call.js";
 import { closeStdin, kill, pause, resize, resume, update } from "../task/control.js";
+import type { Exit } from "../task/exit-waiters.js";
 import { addExec, type Deleted, deleteExec, startExec, startInit } from "../task/life.js";
-import type { Exit } from "../task/process.js";
 import type { Registry } from "../task/registry.js";
 import { checkId, toCreateSpec, toJsonText, toRuntimeOptions, toTimestamp, toWireStatus, typeName } from "./convert.js";
-import { change, type Method, question, wait } from "./method.js";
+import { answering, change, type Method, question, wait } from "./method.js";
 
 export interface TaskServiceOptions {
   readonly registry: Registry;
@@ -17,11 +16,6 @@ export interface TaskServiceOptions {
 }
 
 const resourcesType = "LinuxResources";
-
-/** The call with its result put into words of the wire. */
-function answering<Model, Wire>(call: Call<Wire>, convert: (result: Model) => Wire): Call<Model> {
-  return { ...call, answer: (result) => call.answer(convert(result)) };
-}
 
 const exitFields = (exit: Exit | undefined): { exitStatus: number; exitedAt: ReturnType<typeof toTimestamp> } => ({
   exitStatus: exit?.status ?? 0,

@@ -1,9 +1,10 @@
 import type { Log } from "../base/log.js";
 import type { Changes } from "./changes.js";
 import type { Container } from "./container.js";
+import type { Exit } from "./exit-waiters.js";
 import type { ExitedFact, Fact, OomFact, StartedFact } from "./facts.js";
 import type { OomReports, Runtime } from "./ports.js";
-import type { ExecProcess, Exit } from "./process.js";
+import type { ExecProcess } from "./process.js";
 
 export interface FactWorld {
   readonly runtime: Runtime;

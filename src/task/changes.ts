@@ -1,12 +1,18 @@
 import type { Container } from "./container.js";
 import type { FactLedger } from "./ledger.js";
 import type { Announcement, Journal, Json } from "./ports.js";
+import { type Sandbox, saveSandbox } from "./sandbox.js";
 import { save } from "./saved.js";
+
+/** The name of the sandbox's state, which is none of a container. */
+export const sandboxState = "";
 
 /** What a request changed. */
 export interface RequestChange {
   readonly containers?: readonly Container[];
   readonly forgotten?: readonly string[];
+  /** Null: there is none any more. */
+  readonly sandbox?: Sandbox | null;
   readonly announcements?: readonly Announcement[];
   /** Facts whose consequences this is. */
   readonly covers?: readonly bigint[];
@@ -90,6 +96,7 @@ export class Changes {
     for (const seq of change.covers ?? []) this.#ledger.cover(seq);
     const states = statesOf(change.containers ?? []);
     for (const id of change.forgotten ?? []) states.set(id, null);
+    if (change.sandbox !== undefined) states.set(sandboxState, change.sandbox && saveSandbox(change.sandbox));
     const committed = this.#journal.commit({
       key,
       states,

@@ -1,6 +1,7 @@
 import { VigilError } from "../base/errors.js";
+import type { Exit } from "./exit-waiters.js";
 import type { Announcement, ContainerRef, RuntimeHandle, TaskEvent } from "./ports.js";
-import type { ExecProcess, Exit, TaskProcess } from "./process.js";
+import type { ExecProcess, TaskProcess } from "./process.js";
 import type { Status } from "./state.js";
 
 /** The init has exited and this is not announced yet: execs live, or what it left behind is being killed. */

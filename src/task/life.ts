@@ -4,12 +4,14 @@ import { announceLeaving, execFailed, type FactWorld } from "./apply.js";
 import type { Call } from "./call.js";
 import { carryOut } from "./carry-out.js";
 import type { Container } from "./container.js";
-import type { ExecSpec } from "./ports.js";
-import { ExecProcess, type Exit, type TaskProcess } from "./process.js";
+import type { Exit } from "./exit-waiters.js";
+import type { ExecSpec, SandboxRuntime } from "./ports.js";
+import { ExecProcess, type TaskProcess } from "./process.js";
 import { permit } from "./state.js";
 
 export interface World extends FactWorld {
   readonly clock: Clock;
+  readonly sandboxRuntime: SandboxRuntime;
 }
 
 export interface Deleted {

@@ -47,6 +47,19 @@ export interface CreateSpec {
   readonly options: RuntimeOptions;
 }
 
+/** A pod whose namespaces the core itself is to have. */
+export interface SandboxSpec {
+  readonly id: string;
+  /** Path of its network namespace; empty: the machine's. */
+  readonly network: string;
+  readonly ownIpc: boolean;
+  readonly ownUts: boolean;
+  /** Empty: the machine's. */
+  readonly hostname: string;
+  /** The cgroup above its containers'; empty: not known. */
+  readonly cgroupParent: string;
+}
+
 export interface ExecSpec {
   readonly execId: string;
   readonly stdio: StdioSpec;
@@ -99,6 +112,14 @@ export interface Runtime {
   forgetExec(key: string, container: ContainerRef, execId: string): Promise<void>;
 }
 
+/** What a pod without a container of its own needs of its machine. */
+export interface SandboxRuntime {
+  /** From here on the core has the pod's namespaces and stays without containers, too. On failure it is as before. */
+  enter(key: string, sandbox: SandboxSpec): Promise<void>;
+  /** Of all containers of the pod. */
+  stats(sandbox: SandboxSpec): Promise<ContainerStats>;
+}
+
 /** Statistics as a protobuf message of containerd's (io.containerd.cgroups.v1.Metrics or v2), ready to be wrapped in an Any. */
 export interface ContainerStats {
   readonly typeUrl: string;
@@ -138,7 +159,7 @@ export type TaskEvent =
 /** One atomic change: state, events and reply together, on disk before the promise resolves. */
 export interface Commit {
   readonly key: string;
-  /** Container id → its state as JSON, or null to forget it. */
+  /** Container id → its state as JSON, or null to forget it; the empty id is the sandbox. */
   readonly states: ReadonlyMap<string, Json | null>;
   readonly announcements: readonly Announcement[];
   /** Facts up to this number are covered; 0n: unchanged. */

@@ -1,20 +1,8 @@
 import { VigilError } from "../base/errors.js";
 import { Mailbox } from "../base/mailbox.js";
+import { type Exit, type ExitWaiter, ExitWaiters } from "./exit-waiters.js";
 import type { StdioSpec } from "./ports.js";
 import { next, type Status, type Step } from "./state.js";
-
-export interface Exit {
-  /** Code, or 128 + signal. */
-  readonly status: number;
-  /** Nanoseconds since 1970; 0n: it never ran. */
-  readonly at: bigint;
-}
-
-export interface ExitWaiter {
-  exited(exit: Exit): void;
-  /** There will be no exit to tell of. */
-  gone(error: VigilError): void;
-}
 
 /** Requests that wait for one process; each carries a client that can be told to come again. */
 const mailboxCapacity = 1024;
@@ -33,7 +21,7 @@ export class TaskProcess {
   exit: Exit | undefined;
   /** A request sent it SIGKILL. Not saved: it only keeps an OOM report from guessing. */
   killed = false;
-  readonly #waiters = new Set<ExitWaiter>();
+  readonly #waiters = new ExitWaiters();
 
   constructor(options: {
     readonly execId: string;
@@ -62,20 +50,15 @@ export class TaskProcess {
       waiter.exited(this.exit);
       return () => undefined;
     }
-    this.#waiters.add(waiter);
-    return () => this.#waiters.delete(waiter);
+    return this.#waiters.add(waiter);
   }
 
   releaseExited(exit: Exit): void {
-    const waiters = [...this.#waiters];
-    this.#waiters.clear();
-    for (const waiter of waiters) waiter.exited(exit);
+    this.#waiters.exited(exit);
   }
 
   releaseGone(error: VigilError): void {
-    const waiters = [...this.#waiters];
-    this.#waiters.clear();
-    for (const waiter of waiters) waiter.gone(error);
+    this.#waiters.gone(error);
   }
 }
 

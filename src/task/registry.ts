@@ -1,19 +1,28 @@
 import { VigilError } from "../base/errors.js";
+import { Mailbox } from "../base/mailbox.js";
 import { announceLeaving, applyFact, clearBehind } from "./apply.js";
 import type { Call } from "./call.js";
 import { carryOut } from "./carry-out.js";
-import { Changes } from "./changes.js";
+import { Changes, sandboxState } from "./changes.js";
 import { Container } from "./container.js";
 import type { Fact } from "./facts.js";
 import { FactLedger } from "./ledger.js";
 import { type Deleted, deleteInit, oomKilled, type World } from "./life.js";
 import type { CreateSpec, Journal, Json } from "./ports.js";
 import { TaskProcess } from "./process.js";
+import { loadSandbox, type Sandbox } from "./sandbox.js";
+import { permitInSandbox } from "./sandbox-state.js";
 import { load } from "./saved.js";
+
+/** Requests about the sandbox that wait for one another; more than one is a client's mistake. */
+const sandboxRequestsMax = 64;
 
 /** All containers of this shim, in the order of their creation; the way of facts to them. */
 export class Registry {
   readonly world: World;
+  /** The pod, when this shim was started for one. */
+  sandbox: Sandbox | undefined;
+  readonly sandboxRequests = new Mailbox({ capacity: sandboxRequestsMax });
   readonly #ledger = new FactLedger();
   readonly #containers = new Map<string, Container>();
   /** Facts of containers whose Create is not committed: TaskCreate comes before everything else. */
@@ -30,9 +39,13 @@ export class Registry {
     return this.#containers.values();
   }
 
-  /** No container, and none on its way: Shutdown may end the shim. */
+  /** No container, none on its way, no pod that waits for one: Shutdown may end the shim. */
   get empty(): boolean {
-    return this.#containers.size === 0 && this.#creating.size === 0;
+    return !this.occupied && this.sandbox === undefined;
+  }
+
+  get occupied(): boolean {
+    return this.#containers.size > 0 || this.#creating.size > 0;
   }
 
   get size(): number {
@@ -49,10 +62,17 @@ export class Registry {
     return container;
   }
 
+  getSandbox(id: string): Sandbox {
+    const { sandbox } = this;
+    if (sandbox?.spec.id !== id) throw new VigilError("not_found", `sandbox ${id}`);
+    return sandbox;
+  }
+
   // ---- hand-over: restore*, fact*, requests, synced ----
 
   restore(id: string, state: Json): void {
-    this.#containers.set(id, load(id, state));
+    if (id === sandboxState) this.sandbox = loadSandbox(state);
+    else this.#containers.set(id, load(id, state));
   }
 
   synced(): void {
@@ -104,6 +124,7 @@ export class Registry {
       if (this.#containers.has(id) || this.#creating.has(id)) {
         throw new VigilError("already_exists", `container ${id} already exists`);
       }
+      if (this.sandbox) permitInSandbox("container", this.sandbox.status);
     };
     return carryOut(this.world.changes, call, allowed, async (conclude) => {
       this.#early.delete(id);

@@ -1,7 +1,8 @@
 import { VigilError } from "../base/errors.js";
 import { Container, type ContainerState, type Leaving } from "./container.js";
+import type { Exit } from "./exit-waiters.js";
 import type { Json, RuntimeHandle, StdioSpec } from "./ports.js";
-import { ExecProcess, type Exit, TaskProcess } from "./process.js";
+import { ExecProcess, TaskProcess } from "./process.js";
 import type { Status } from "./state.js";
 
 /** A container's state as it is committed: written by one daemon, read by the next, which may be a newer one. */

@@ -3,7 +3,7 @@ import { VigilError } from "../../src/base/errors.js";
 import { silentLog } from "../../src/base/log.js";
 import type { Call } from "../../src/task/call.js";
 import type { ExitedFact, Fact, OomFact } from "../../src/task/facts.js";
-import type { Announcement, Commit, Json, Runtime } from "../../src/task/ports.js";
+import type { Announcement, Commit, Json, Runtime, SandboxRuntime, SandboxSpec } from "../../src/task/ports.js";
 import { Registry } from "../../src/task/registry.js";
 
 /**
@@ -54,16 +54,25 @@ export class SimCore {
   /** The next birth fails: killed for want of memory, or for another reason. */
   failNextBirth: "oom" | "error" | undefined;
   privatePids = true;
+  /** Containers that do nothing at SIGTERM. */
+  readonly deaf = new Set<string>();
+  /** What the core was made a sandbox with. */
+  readonly sandboxes: SandboxSpec[] = [];
   readonly #results = new Map<string, Result>();
   readonly #later: {
     readonly key: string;
     readonly carryOut: () => number;
     readonly told: ((result: Result) => void)[];
   }[] = [];
+  readonly clock: Clock;
   #stream: Message[] = [];
   #daemon: SimDaemon | undefined;
   #pid = 100;
   #seq = 0n;
+
+  constructor(clock: Clock = simClock) {
+    this.clock = clock;
+  }
 
   /** Begins a daemon and hands over. */
   start(): void {
@@ -216,6 +225,7 @@ export class SimCore {
       exec: (key, { id }, { execId }) => this.#command(live, key, () => this.#exec(id, execId), "later"),
       signal: async (key, { id }, execId, signal) => {
         await this.#command(live, key, () => {
+          if (this.deaf.has(id) && signal !== 9) return 0;
           if (!this.exit(id, execId, 128 + signal)) throw new VigilError("not_found", "process already finished");
           return 0;
         });
@@ -245,8 +255,18 @@ export class SimCore {
         });
       },
     };
+    const sandboxRuntime: SandboxRuntime = {
+      enter: async (key, spec) => {
+        await this.#command(live, key, () => {
+          this.sandboxes.push(spec);
+          return 0;
+        });
+      },
+      stats: async () => ({ typeUrl: "", value: new Uint8Array(0) }),
+    };
     return new Registry({
       runtime,
+      sandboxRuntime,
       journal: { commit: (commit) => this.#commit(live, commit) },
       reports: {
         record: (fact, { announced }) => {
@@ -254,7 +274,7 @@ export class SimCore {
         },
         attribute: () => undefined,
       },
-      clock: simClock,
+      clock: this.clock,
       log: silentLog,
       bootId: "b",
     });

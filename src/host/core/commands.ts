@@ -1,5 +1,15 @@
 import type { Birth, OciBirth, Ops } from "./birth.js";
 
+/** Where the core goes to be a pod. */
+export interface CoreSandbox {
+  readonly id: string;
+  /** Path of a network namespace; empty: where it is. */
+  readonly network: string;
+  readonly ownIpc: boolean;
+  readonly ownUts: boolean;
+  readonly hostname: string;
+}
+
 /**
  * The keyed commands that a daemon may give the core (native/include/vigil.h, VG_CMD_...). A command is done once a key; its
  * result is kept until the key's request is committed. A failure is a CoreError with the kernel's error number.
@@ -14,6 +24,11 @@ export interface CoreCommands {
   closeStdin(key: string, container: string, exec: string): Promise<void>;
   drain(key: string, container: string, exec: string, timeoutMs: number): Promise<void>;
   forget(key: string, container: string, exec: string): Promise<void>;
+}
+
+/** The command that makes a pod of the core itself. */
+export interface SandboxCommands {
+  sandbox(key: string, sandbox: CoreSandbox): Promise<void>;
 }
 
 /** The commands for processes that an OCI runtime makes. */

@@ -2,7 +2,7 @@ import { VigilError } from "../../base/errors.js";
 import type { Fact } from "../../task/facts.js";
 import type { Birth, OciBirth, Ops } from "./birth.js";
 import type { Channel } from "./channel.js";
-import { CoreError, type OciCommands } from "./commands.js";
+import { CoreError, type CoreSandbox, type OciCommands, type SandboxCommands } from "./commands.js";
 import { encodeBirth, encodeOciBirth } from "./encode-birth.js";
 import {
   abiVersion,
@@ -37,6 +37,7 @@ const commands = {
   ociBirth: 84,
   ociStart: 85,
   watch: 86,
+  sandbox: 100,
 } as const;
 
 /** What the core tells: facts and requests in the order in which they happened. */
@@ -73,7 +74,7 @@ interface Pending {
 }
 
 /** The daemon's end of the contract: commands down, with their results as promises; everything else as CoreEvents. */
-export class Core implements OciCommands {
+export class Core implements OciCommands, SandboxCommands {
   readonly #channel: Channel;
   readonly #events: CoreEvents;
   readonly #results = new Map<string, Pending[]>();
@@ -144,6 +145,11 @@ export class Core implements OciCommands {
 
   async forget(key: string, container: string, exec: string): Promise<void> {
     await this.#command(commands.forget, key, new Writer().str(key).str(container).str(exec));
+  }
+
+  async sandbox(key: string, { id, network, ownIpc, ownUts, hostname }: CoreSandbox): Promise<void> {
+    const payload = new Writer().str(key).str(id).str(network).bool(ownIpc).bool(ownUts).str(hostname);
+    await this.#command(commands.sandbox, key, payload);
   }
 
   ready(): void {

@@ -42,7 +42,17 @@ const codes: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
 /** Steps whose failure says that the wrong program was named, not that something is wrong with the container. */
 const programSteps: ReadonlySet<string | undefined> = new Set(["find", "exec"]);
 
-export type RuntimeStep = "create" | "start" | "exec" | "update" | "delete" | "kill" | "pause" | "resume" | "resize";
+export type RuntimeStep =
+  | "create"
+  | "start"
+  | "exec"
+  | "update"
+  | "delete"
+  | "kill"
+  | "pause"
+  | "resume"
+  | "resize"
+  | "sandbox";
 
 /** What the core or one of its helpers answered, in words and with a code for the caller of an RPC. */
 export function runtimeFailure(step: RuntimeStep, thrown: unknown, ops: readonly Op[] = []): VigilError {

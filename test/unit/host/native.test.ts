@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { silentLog } from "../../../src/base/log.js";
 import type { CgroupHost } from "../../../src/host/cgroup/detect.js";
 import type { Birth } from "../../../src/host/core/birth.js";
-import { type CoreCommands, CoreError } from "../../../src/host/core/commands.js";
+import { type CoreCommands, CoreError, type CoreSandbox } from "../../../src/host/core/commands.js";
 import type { LaterHooks } from "../../../src/host/oci/hooks.js";
 import { encodeHandle } from "../../../src/host/runtime/handle.js";
 import { createNativeRuntime } from "../../../src/host/runtime/native.js";
@@ -41,6 +41,7 @@ class FakeCore implements CoreCommands {
   closeStdin = (key: string, ...detail: unknown[]) => this.#answer("closeStdin", key, detail);
   drain = (key: string, ...detail: unknown[]) => this.#answer("drain", key, detail);
   forget = (key: string, ...detail: unknown[]) => this.#answer("forget", key, detail);
+  sandbox = (key: string, detail: CoreSandbox) => this.#answer("sandbox", key, detail);
 }
 
 let bundle: string;

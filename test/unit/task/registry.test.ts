@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { kill, pause, update } from "../../../src/task/control.js";
+import type { Exit } from "../../../src/task/exit-waiters.js";
 import { addExec, deleteExec, startExec, startInit } from "../../../src/task/life.js";
 import type { CreateSpec } from "../../../src/task/ports.js";
-import type { Exit } from "../../../src/task/process.js";
 import { SimCore, type SimRequest } from "../../support/sim-core.js";
 
 const stdio = { stdin: "", stdout: "", stderr: "", terminal: false };
