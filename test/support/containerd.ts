@@ -53,7 +53,7 @@ const noCri =
 
 export interface ContainerdOptions {
   /** Tables of the configuration that switch the kubelet's interface on; without them it is off. */
-  readonly cri?: string;
+  readonly cri?: (base: string) => Promise<string>;
   /** For containerd and thereby for its shims; `base` is its directory. */
   readonly env?: (base: string) => Readonly<Record<string, string>>;
 }
@@ -83,7 +83,7 @@ export async function startContainerd(version: Version, options: ContainerdOptio
   const path = [bed.built, binaries, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"].join(":");
   const baseEnv: NodeJS.ProcessEnv = { PATH: path, HOME: "/root", ...options.env?.(base) };
   await mkdir(join(base, "fifo"));
-  await writeFile(join(base, "config.toml"), config(version, base, options.cri));
+  await writeFile(join(base, "config.toml"), config(version, base, await options.cri?.(base)));
   const ociConfig = join(base, "runtime.toml");
   await writeFile(ociConfig, `BinaryName = ${JSON.stringify(bed.ociRuntime)}\n`);
 

@@ -12,7 +12,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import { Client, credentials } from "@grpc/grpc-js";
+import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { bed, seconds } from "../bed.js";
 
 /** A message as plain fields, named as protobuf's JSON form names them. */
@@ -55,6 +55,7 @@ export class CriClient implements Disposable {
         encode,
         decode,
         request,
+        patient(),
         { deadline: Date.now() + seconds(60) },
         (error, answer) => {
           if (error) reject(error);
@@ -63,6 +64,13 @@ export class CriClient implements Disposable {
       );
     });
   }
+}
+
+/** A containerd that is just coming back is waited for. */
+function patient(): Metadata {
+  const metadata = new Metadata();
+  metadata.setOptions({ waitForReady: true });
+  return metadata;
 }
 
 function plain(value: unknown): unknown {

@@ -7,6 +7,7 @@ import { eventually } from "../command.js";
 import { type Containerd, startContainerd } from "../containerd.js";
 import { makeImageArchive } from "../oci-image.js";
 import { CriClient, type Fields } from "./client.js";
+import { makeNetwork } from "./network.js";
 
 /** Handlers of the configuration: the runtime under test, the stock one, and ours without a pause container (2.x). */
 export type Handler = "vigil" | "runc" | "vigil-pod";
@@ -17,11 +18,10 @@ export const criNamespace = "k8s.io";
 const image = "vigil.test/busybox:latest";
 const pauseImage = "vigil.test/pause:latest";
 
-function criTables(version: Version): string {
-  const runtimes =
-    version === "1.7"
-      ? 'plugins."io.containerd.grpc.v1.cri".containerd'
-      : 'plugins."io.containerd.cri.v1.runtime".containerd';
+async function criTables(version: Version, base: string): Promise<string> {
+  const network = await makeNetwork(base);
+  const cri = version === "1.7" ? 'plugins."io.containerd.grpc.v1.cri"' : 'plugins."io.containerd.cri.v1.runtime"';
+  const runtimes = `${cri}.containerd`;
   const runtime = (handler: Handler, type: string) => [
     `[${runtimes}.runtimes.${handler}]`,
     `  runtime_type = "${type}"`,
@@ -29,11 +29,15 @@ function criTables(version: Version): string {
   ];
   return [
     ...(version === "1.7"
-      ? ['[plugins."io.containerd.grpc.v1.cri"]', `  sandbox_image = "${pauseImage}"`]
+      ? [`[${cri}]`, `  sandbox_image = "${pauseImage}"`]
       : ['[plugins."io.containerd.cri.v1.images".pinned_images]', `  sandbox = "${pauseImage}"`]),
-    ...(version === "1.7" ? [] : ['[plugins."io.containerd.cri.v1.runtime"]']),
+    ...(version === "1.7" ? [] : [`[${cri}]`]),
     // The pause container's -998 needs CAP_SYS_RESOURCE, which machines for tests often lack.
     "  restrict_oom_score_adj = true",
+    "  netns_mounts_under_state_dir = true",
+    `[${cri}.cni]`,
+    `  bin_dir = "${network.plugins}"`,
+    `  conf_dir = "${network.configuration}"`,
     `[${runtimes}]`,
     '  default_runtime_name = "runc"',
     ...runtime("vigil", bed.runtime),
@@ -55,7 +59,10 @@ export interface CriNode {
 export async function startNode(version: Version, env: Readonly<Record<string, string>> = {}): Promise<CriNode> {
   // The namespace is not this run's own, so its reports go where this run's things are.
   const environment = (base: string) => ({ VIGIL_STATE: join(base, "vigil"), ...env });
-  const containerd = await startContainerd(version, { cri: criTables(version), env: environment });
+  const containerd = await startContainerd(version, {
+    cri: (base) => criTables(version, base),
+    env: environment,
+  });
   const client = new CriClient(containerd.socket);
   const cgroupParent = `/${containerd.namespace}`;
 

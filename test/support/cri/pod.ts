@@ -1,4 +1,4 @@
-// A pod as the kubelet makes one: cgroup parent of its own, host network (so that no network plugin is needed).
+// A pod as the kubelet makes one: cgroup parent of its own, on the machine's network unless a test wants another.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { rmdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,6 +21,9 @@ export interface ContainerStatus {
 
 export interface PodOptions {
   readonly handler: Handler;
+  /** One that is not the machine's, with nothing in it. */
+  readonly ownNetwork?: boolean;
+  readonly hostname?: string;
   /** Of all containers: one pid namespace, or one each. */
   readonly sharedPids?: boolean;
   /** Bytes for the whole pod. */
@@ -36,19 +39,20 @@ export class Pod {
   readonly #node: CriNode;
   readonly #cgroup: string;
   readonly #config: Fields;
-  readonly #pids: number;
+  readonly #namespaceOptions: Fields;
 
   static async run(node: CriNode, name: string, options: PodOptions): Promise<Pod> {
     const cgroup = `${node.cgroupParent}/${name}`;
+    const network = options.ownNetwork ? namespaceMode.pod : namespaceMode.node;
     const pid = options.sharedPids ? namespaceMode.pod : namespaceMode.container;
+    const namespaceOptions = { network, pid, ipc: namespaceMode.pod, targetId: "" };
     const config = {
       metadata: { name, uid: name, namespace: "default", attempt: 0 },
+      hostname: options.hostname ?? "",
       logDirectory: join(node.containerd.base, "logs", name),
       linux: {
         cgroupParent: cgroup,
-        securityContext: {
-          namespaceOptions: { network: namespaceMode.node, pid, ipc: namespaceMode.pod, targetId: "" },
-        },
+        securityContext: { namespaceOptions },
       },
     };
     if (options.memoryLimit !== undefined) limitMemory(cgroup, options.memoryLimit);
@@ -56,15 +60,15 @@ export class Pod {
       config,
       runtimeHandler: options.handler,
     });
-    return new Pod(node, answer.podSandboxId, cgroup, config, pid);
+    return new Pod(node, answer.podSandboxId, cgroup, config, namespaceOptions);
   }
 
-  private constructor(node: CriNode, id: string, cgroup: string, config: Fields, pids: number) {
+  private constructor(node: CriNode, id: string, cgroup: string, config: Fields, namespaceOptions: Fields) {
     this.#node = node;
     this.id = id;
     this.#cgroup = cgroup;
     this.#config = config;
-    this.#pids = pids;
+    this.#namespaceOptions = namespaceOptions;
   }
 
   async state(): Promise<number> {
@@ -93,9 +97,7 @@ export class Pod {
         logPath: `${name}.log`,
         linux: {
           resources: { memoryLimitInBytes: BigInt(options.memoryLimit ?? 0) },
-          securityContext: {
-            namespaceOptions: { network: namespaceMode.node, pid: this.#pids, ipc: namespaceMode.pod, targetId: "" },
-          },
+          securityContext: { namespaceOptions: this.#namespaceOptions },
         },
       },
       sandboxConfig: this.#config,
