@@ -6,7 +6,7 @@ import { bed, chosenVersions, seconds, stockRuntime } from "../support/bed.js";
 import { type CriNode, criNamespace, type Handler, startNode } from "../support/cri/node.js";
 import { containerState, Pod, type PodOptions, sandboxState } from "../support/cri/pod.js";
 import { leftSince, takeSnapshot } from "../support/leftovers.js";
-import { processView } from "../support/process-tree.js";
+import { alive, allProcesses, killNow, processView } from "../support/process-tree.js";
 
 const limitBytes = 20_000_000;
 const podLimitBytes = 40_000_000;
@@ -120,6 +120,15 @@ describe.each(chosenVersions())("containerd %s", (version) => {
       await pod.end();
     });
 
+    test("a container that shares its pid namespace leaves nothing behind", async () => {
+      const pod = await run("behind", { sharedPids: paused });
+      const container = await pod.start("c", ["/bin/sh", "-c", "sleep 1234567 & exit 4"]);
+      expect(await container.exited()).toMatchObject({ exitCode: 4 });
+      expect(allProcesses().filter(({ command }) => command === "sleep 1234567")).toEqual([]);
+      expect(await pod.state()).toBe(sandboxState.ready);
+      await pod.end();
+    });
+
     test("a pod outlives containerd", async () => {
       const pod = await run("outlive");
       const container = await pod.start("c", forever);
@@ -167,6 +176,57 @@ describe.each(chosenVersions())("containerd %s", (version) => {
       const { exitCode, reason } = await bystander.status();
       expect(exitCode).toBe(137);
       expect(reasons).toContain(reason);
+      await pod.end();
+    });
+  });
+
+  // What follows the stock shim does not do: after its pause container has died it stays, after its own death containers live on.
+  const ours = bed.runtime === stockRuntime ? [] : handlers.filter((handler) => handler !== "runc");
+  const own = (handler: Handler) => ({ handler, ownNetwork: handler === "vigil-pod" });
+
+  describe.each(ours)("handler %s", (handler) => {
+    test("the death of the shim is the end of the pod", async () => {
+      const pod = await Pod.run(node, `death-${handler}`, own(handler));
+      const container = await pod.start("c", forever);
+      const init = await container.pid();
+      const shim = processView(init)?.parent ?? 0;
+      killNow(shim);
+      await expect.poll(() => pod.state(), patience).toBe(sandboxState.notReady);
+      await container.exited();
+      await expect.poll(() => alive(init), patience).toBe(false);
+      await pod.end();
+    });
+  });
+
+  describe.each(ours.filter((handler) => handler === "vigil"))("handler %s", (handler) => {
+    test("the end of the pause container is not that of the others", async () => {
+      const pod = await Pod.run(node, "unpaused", own(handler));
+      const pause = await pod.pid();
+      const shim = processView(pause)?.parent ?? 0;
+      const containers = [await pod.start("one", forever), await pod.start("two", forever)] as const;
+      killNow(pause);
+      await expect.poll(() => pod.state(), patience).toBe(sandboxState.notReady);
+      for (const container of containers) {
+        expect(await container.status()).toMatchObject({ state: containerState.running });
+        expect((await container.execSync(["/bin/true"])).exitCode).toBe(0);
+        expect(processView(await container.pid())?.parent).toBe(shim);
+      }
+      await containers[0].stop(0);
+      await containers[0].remove();
+      expect(await containers[1].status()).toMatchObject({ state: containerState.running });
+      expect(alive(shim)).toBe(true);
+      await pod.end();
+      await expect.poll(() => alive(shim), patience).toBe(false);
+    });
+
+    test("a pid namespace ends with the pause container", async () => {
+      const pod = await Pod.run(node, "first", { ...own(handler), sharedPids: true });
+      const containers = [await pod.start("one", forever), await pod.start("two", forever)];
+      killNow(await pod.pid());
+      for (const container of containers) {
+        expect(await container.exited()).toMatchObject({ exitCode: 137, reason: "Error" });
+      }
+      await expect.poll(() => pod.state(), patience).toBe(sandboxState.notReady);
       await pod.end();
     });
   });

@@ -1,8 +1,9 @@
 import { once } from "node:events";
+import { readlinkSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { prepareBed } from "../support/bed.js";
 import { type Bundle, DirectShim } from "../support/direct-shim.js";
-import { childrenOf } from "../support/process-tree.js";
+import { alive, childrenOf, processView } from "../support/process-tree.js";
 import { type Fields, ReflectingClient } from "../support/reflecting-client.js";
 
 const task = "containerd.task.v3.Task";
@@ -51,6 +52,81 @@ describe.each(["io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"])(
     });
   },
 );
+
+describe("a pause container and those that share its namespaces", () => {
+  const pod = { "io.kubernetes.cri.sandbox-id": "pod1" };
+  const joining = (pid: number, kinds: readonly string[]) => (config: Record<string, unknown>) => {
+    const linux = config.linux as { namespaces: { type: string; path?: string }[] };
+    linux.namespaces = linux.namespaces.map(({ type }) => {
+      const kind = type === "network" ? "net" : type;
+      return kinds.includes(kind) ? { type, path: `/proc/${pid}/ns/${kind}` } : { type };
+    });
+  };
+
+  /** The pause container and two others, started. */
+  const begin = async (shared: readonly string[]) => {
+    const pause = shim.bundle("pod1", { args: ["sleep", "100"], annotations: pod });
+    const client = new ReflectingClient(shim.start(pause).socket);
+    const call = (method: string, request: Fields) => client.call(task, method, request);
+    const run = async ({ id, dir }: Bundle) => {
+      const { pid } = await call("Create", { id, bundle: dir });
+      await call("Start", { id });
+      return pid as number;
+    };
+    const pausePid = await run(pause);
+    const others = ["a", "b"].map((id) =>
+      shim.bundle(id, { args: ["sleep", "100"], annotations: pod, change: joining(pausePid, shared) }),
+    );
+    const pids: number[] = [];
+    for (const bundle of others) {
+      shim.start(bundle);
+      pids.push(await run(bundle));
+    }
+    for (const kind of ["pid", "net", "ipc"]) {
+      const same = pids.map(
+        (pid) => readlinkSync(`/proc/${pid}/ns/${kind}`) === readlinkSync(`/proc/${pausePid}/ns/${kind}`),
+      );
+      expect(same).toEqual(pids.map(() => shared.includes(kind)));
+    }
+    const remove = async (bundle: Bundle) => {
+      await call("Delete", { id: bundle.id });
+      await call("Shutdown", { id: bundle.id });
+      shim.delete(bundle);
+    };
+    return { client, call, remove, pause, others: others as [Bundle, Bundle], pids, core: shim.core("pod1").pid };
+  };
+
+  test("end one by one, the shim with the last", async () => {
+    const { client, call, remove, pause, others, pids, core } = await begin(["net", "ipc"]);
+    using _ = client;
+    await call("Kill", { id: pause.id, signal: 9 });
+    expect(await call("Wait", { id: pause.id })).toMatchObject({ exitStatus: 137 });
+    await remove(pause);
+    for (const pid of pids) expect(processView(pid)).toMatchObject({ parent: core });
+    for (const bundle of others) {
+      expect(alive(core)).toBe(true);
+      expect(await call("State", { id: bundle.id })).toMatchObject({ status: 2 });
+      await call("Kill", { id: bundle.id, signal: 9 });
+      await call("Wait", { id: bundle.id });
+      await remove(bundle);
+    }
+    await expect.poll(() => alive(core), { timeout: 20_000 }).toBe(false);
+  });
+
+  test("end together when they share its pid namespace, each with an exit of its own", async () => {
+    const { client, call, remove, pause, others, core } = await begin(["pid", "net", "ipc"]);
+    using _ = client;
+    await call("Kill", { id: pause.id, signal: 9 });
+    for (const bundle of [pause, ...others]) {
+      expect(await call("Wait", { id: bundle.id })).toMatchObject({ exitStatus: 137 });
+    }
+    for (const bundle of [...others, pause]) {
+      expect(alive(core)).toBe(true);
+      await remove(bundle);
+    }
+    await expect.poll(() => alive(core), { timeout: 20_000 }).toBe(false);
+  });
+});
 
 describe("a mutation with a vigil-request-id", () => {
   test("acts once, also when the daemon dies between the tries", async () => {
