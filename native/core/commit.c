@@ -226,7 +226,6 @@ int vg_commit_run(struct vg_core *core, const char *key, struct vg_reader *r) {
         vg_put_u64(&w, c.first_seq);
         vg_daemon_push(core, VG_REC_COMMITTED, &w);
         finish(core, key, &c);
-        vg_shutdown_watch_idle(core);
         vg_compact_if_due(core);
         return 0;
 }

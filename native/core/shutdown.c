@@ -131,14 +131,28 @@ void vg_shutdown_ask(struct vg_core *core) {
                 try_leave(core);
 }
 
+/* A state of the whole is a pod, with or without containers; one whose registration `delete` has removed is nobody's. */
+static bool is_lasting(const struct vg_core *core) {
+        char path[PATH_MAX + NAME_MAX];
+        snprintf(path, sizeof path, "%s/%s/shim", core->config.cores, core->config.group);
+        return vg_map_find(&core->store.states, "") && access(path, F_OK) == 0;
+}
+
+static void set_idle(struct vg_core *core) {
+        vg_timer_set(core->loop, &core->shutdown.idle, vg_now_mono() + VG_SHUTDOWN_IDLE_MS * VG_MS);
+}
+
 static void idle_fired(struct vg_timer *timer) {
-        vg_shutdown_ask(timer->owner);
+        struct vg_core *core = timer->owner;
+        if (is_lasting(core))
+                set_idle(core);
+        else
+                vg_shutdown_ask(core);
 }
 
 /* An HTTP/2 connection lives in the daemon, and the core does not know when it ends. */
 static bool is_idle(const struct vg_core *core) {
-        bool lasting = vg_map_find(&core->store.states, ""); /* of the whole: a pod, with or without containers */
-        return !lasting && core->containers.by_id.count == 0 && core->connections.count == 0 && core->handoffs.count == 0 &&
+        return core->containers.by_id.count == 0 && core->connections.count == 0 && core->handoffs.count == 0 &&
                core->handoffs.last_tag == 0;
 }
 
@@ -149,7 +163,7 @@ void vg_shutdown_watch_idle(struct vg_core *core) {
         if (!is_idle(core))
                 vg_timer_cancel(&s->idle);
         else if (!s->idle.loop)
-                vg_timer_set(core->loop, &s->idle, vg_now_mono() + VG_SHUTDOWN_IDLE_MS * VG_MS);
+                set_idle(core);
 }
 
 void vg_shutdown_look(struct vg_core *core) {

@@ -39,7 +39,7 @@ void vg_shutdown_ask(struct vg_core *core);
 void vg_shutdown_terminate(struct vg_core *core, int signal);
 /* Something has changed on which the end may depend. */
 void vg_shutdown_look(struct vg_core *core);
-/* A connection, a container or a state has come or gone. */
+/* A connection or a container has come. */
 void vg_shutdown_watch_idle(struct vg_core *core);
 void vg_shutdown_daemon_ready(struct vg_core *core);
 /* True: no new daemon is wanted. */

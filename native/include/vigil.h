@@ -45,7 +45,7 @@ enum vg_record {
          * bytes start_options (what containerd gave `start` on stdin; may be empty), bool debug */
         VG_REC_HELLO = 1,
         /* str container, bytes blob: the last committed state of a container; "" is the state of the daemon as a whole, which
-         * keeps the core from ending for want of work */
+         * keeps the core from ending for want of work while the group's own id is registered */
         VG_REC_STATE = 2,
         /* str key, bytes reply: a committed gRPC reply */
         VG_REC_KEPT = 3,
