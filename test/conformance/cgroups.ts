@@ -2,6 +2,7 @@
 import { equal, match, notEqual, ok } from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
+import { eventually } from "../support/command.js";
 import type { Bed } from "./harness/bed.js";
 import { script } from "./harness/config.js";
 import { cgroupDir, cgroupsWith, cgroupVersion, needCgroup, needController, needFile } from "./harness/host.js";
@@ -351,6 +352,13 @@ export const cgroupTests = [
       t.afterwards(async () => {
         if (!existsSync(folder)) return;
         await t.host("sh", "-c", `echo ${cgroupVersion === 1 ? "THAWED" : "0"} >${file}`);
+        // Whoever was caught in it by a create that gave up.
+        await eventually("an empty cgroup", () => {
+          const pids = readFileSync(join(folder, "cgroup.procs"), "utf8").trim();
+          if (pids === "") return true;
+          // One that has gone since is as good.
+          return t.host("sh", "-c", `kill -KILL ${pids.replaceAll("\n", " ")} || true`).then(() => undefined);
+        });
         rmdirSync(folder);
       });
       if ((await container.create()).code === 0) equal((await container.state()).status, "created");
