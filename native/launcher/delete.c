@@ -330,7 +330,9 @@ int vg_delete(const struct vg_args *args, const struct vg_settings *s) {
 
         unsigned others = 0;
         vg_group_members(s->run_dir, args->name_space, registration.group, args->id, &others);
-        if (alive && (created || others == 0)) {
+        /* Of a core that has just been started there may be no entry yet, but its socket takes calls; a dead one's refuses at once. */
+        bool may_live = alive || !created;
+        if (may_live && (created || others == 0)) {
                 /* A core that ends takes the lock itself. */
                 vg_closep(&lock);
                 int asked = ask_core(registration.socket, args->id, &deleted);

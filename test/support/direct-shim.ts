@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expect } from "vitest";
 import { bed } from "./bed.js";
 
 export interface Bundle {
@@ -165,6 +166,13 @@ export class DirectShim implements Disposable {
   /** The `delete` action for every bundle, as a manager does after each container. */
   deleteAll(): void {
     for (const bundle of this.#bundles) this.delete(bundle);
+  }
+
+  /** After each container its `delete`, and then nothing may be left. A core may wait 10 s for readers of its events. */
+  async end(): Promise<void> {
+    this.deleteAll();
+    await expect.poll(() => this.leftovers(), { timeout: 20_000 }).toEqual([]);
+    this[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {

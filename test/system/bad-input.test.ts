@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -13,7 +13,7 @@ import {
   StateRequest,
   WaitRequest,
 } from "../../src/gen/containerd/task/v3/shim.js";
-import { prepareBed } from "../support/bed.js";
+import { bed, prepareBed } from "../support/bed.js";
 import { type Bundle, DirectShim } from "../support/direct-shim.js";
 import { type Answer, TtrpcClient } from "../support/ttrpc-client.js";
 
@@ -35,9 +35,7 @@ beforeEach(() => {
   shim = new DirectShim();
 });
 afterEach(async () => {
-  shim.deleteAll();
-  await expect.poll(() => shim.leftovers(), { timeout: 10_000 }).toEqual([]);
-  shim[Symbol.dispose]();
+  await shim.end();
 });
 
 async function created(bundle: Bundle, more?: Parameters<typeof CreateTaskRequest.fromPartial>[0]): Promise<Answer> {
@@ -67,6 +65,20 @@ describe("the launcher", () => {
     const { code: status, stdout } = shim.delete({ id: "nobody", dir: "/nonexistent" });
     expect(status).toBe(0);
     expect(DeleteResponse.decode(stdout)).toMatchObject({ pid: 0, exitStatus: 137 });
+  });
+
+  test("delete of a shim whose core has hardly begun ends it", () => {
+    const libdir = join(shim.dir, "lib");
+    mkdirSync(libdir);
+    const real = join(bed.built, "../lib/vigil");
+    for (const name of readdirSync(real)) symlinkSync(join(real, name), join(libdir, name));
+    rmSync(join(libdir, "vigil-core"));
+    const slow = `#!/bin/sh\nsleep 0.3\nexec "${real}/vigil-core" "$@"\n`;
+    writeFileSync(join(libdir, "vigil-core"), slow, { mode: 0o755 });
+    const bundle = shim.bundle("c1", { args: ["true"] });
+    expect(shim.start(bundle, { VIGIL_LIBDIR: libdir }).code).toBe(0);
+    expect(existsSync(join(shim.run, "cores", shim.namespace, "c1", "core"))).toBe(false);
+    expect(shim.delete(bundle).code).toBe(0);
   });
 });
 
@@ -260,6 +272,6 @@ describe("a daemon that cannot start", () => {
     const { code: status, stdout } = broken.delete(bundle);
     expect(status).toBe(0);
     expect(DeleteResponse.decode(stdout)).toMatchObject({ exitStatus: 137 });
-    await expect.poll(() => broken.leftovers(), { timeout: 5_000 }).toEqual([]);
+    await expect.poll(() => broken.leftovers(), { timeout: 20_000 }).toEqual([]);
   });
 });

@@ -18,9 +18,7 @@ beforeEach(() => {
   writeFileSync(log, "");
 });
 afterEach(async () => {
-  shim.deleteAll();
-  await expect.poll(() => shim.leftovers(), { timeout: 5_000 }).toEqual([]);
-  shim[Symbol.dispose]();
+  await shim.end();
 });
 
 const script = (text: string) => ({ path: "/bin/sh", args: ["sh", "-c", text] });

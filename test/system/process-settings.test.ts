@@ -13,9 +13,7 @@ beforeEach(() => {
   shim = new DirectShim({ VIGIL_PROTOCOL: "grpc" });
 });
 afterEach(async () => {
-  shim.deleteAll();
-  await expect.poll(() => shim.leftovers(), { timeout: 5_000 }).toEqual([]);
-  shim[Symbol.dispose]();
+  await shim.end();
 });
 
 /** proc_pid_stat(5): behind the name, which may hold anything, the fields from number 3 on. */

@@ -21,9 +21,7 @@ describe("a client that learns everything through reflection", () => {
     shim = new DirectShim({ VIGIL_PROTOCOL: "grpc" });
   });
   afterEach(async () => {
-    shim.deleteAll();
-    await expect.poll(() => shim.leftovers(), { timeout: 5_000 }).toEqual([]);
-    shim[Symbol.dispose]();
+    await shim.end();
   });
 
   test("drives a task through all 17 RPCs and sees TaskOOM before TaskExit", async () => {

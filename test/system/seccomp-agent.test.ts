@@ -32,9 +32,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   server.close();
-  shim.deleteAll();
-  await expect.poll(() => shim.leftovers(), { timeout: 5_000 }).toEqual([]);
-  shim[Symbol.dispose]();
+  await shim.end();
 });
 
 function bundle(listenerPath: string, noNewPrivileges: boolean) {
