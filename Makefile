@@ -23,7 +23,7 @@ LIB     := build/lib/vigil
 # What `make install` places and `make uninstall` removes, below PREFIX.
 PROGRAMS  := bin/vigil bin/vigil-runtime bin/containerd-shim-vigil-v1 lib/vigil/vigil-core lib/vigil/vigil-solo
 LIBRARIES := lib/vigil/libvigil.so lib/vigil/koffi.node
-SCRIPTS   := lib/vigil/boot.cjs lib/vigil/daemon.js lib/vigil/cli.js lib/vigil/runtime.js lib/vigil/THIRD-PARTY-LICENSES
+SCRIPTS   := lib/vigil/boot.cjs lib/vigil/daemon.js lib/vigil/cli.js lib/vigil/runtime.js lib/vigil/features.json lib/vigil/THIRD-PARTY-LICENSES
 CACHES    := lib/vigil/daemon.cache lib/vigil/cli.cache lib/vigil/runtime.cache
 ROOTFS    := lib/vigil/rootfs
 
@@ -121,6 +121,9 @@ $(LIB)/THIRD-PARTY-LICENSES: $(LIB)/daemon.js $(LIB)/cli.js $(LIB)/runtime.js
 	$(call say,MAKE)$(NODE) tools/licenses.mjs $@ build/bundled/daemon.json build/bundled/cli.json build/bundled/runtime.json
 $(LIB)/koffi.node: package-lock.json tools/koffi.mjs
 	$(call say,MAKE)$(NODE) tools/koffi.mjs $@
+# What the runtime says of itself; the launcher hands it on.
+$(LIB)/features.json: $(LIB)/runtime.js $(LIB)/boot.cjs $(LIB)/koffi.node
+	$(call say,MAKE)$(NODE) $(LIB)/boot.cjs runtime features >$@
 $(LIB)/boot.cjs: src/boot.cjs
 	$(call say,COPY)install -D -m 644 $< $@
 $(BIN)/vigil: src/vigil.sh
@@ -249,7 +252,7 @@ clean: ## Removes what was built
 install: build ## Installs below PREFIX (/usr/local)
 	cd build && for file in $(PROGRAMS); do install -D -m 755 $$file $(DESTDIR)$(PREFIX)/$$file || exit; done
 	cd build && for file in $(LIBRARIES) $(SCRIPTS); do install -D -m 644 $$file $(DESTDIR)$(PREFIX)/$$file || exit; done
-	for name in daemon cli; do $(NODE) $(DESTDIR)$(PREFIX)/lib/vigil/boot.cjs --make-cache $$name || exit; done
+	for name in daemon cli runtime; do $(NODE) $(DESTDIR)$(PREFIX)/lib/vigil/boot.cjs --make-cache $$name || exit; done
 	@if [ -d $(LIB)/rootfs/bin ]; then rm -rf $(DESTDIR)$(PREFIX)/$(ROOTFS); cp -a $(LIB)/rootfs $(DESTDIR)$(PREFIX)/$(ROOTFS); fi
 	@echo "installed; in containerd's configuration: runtime_type = \"io.containerd.vigil.v1\""
 

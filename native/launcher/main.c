@@ -23,7 +23,7 @@ int main(int argc, char **argv) {
         case VG_ACTION_DELETE:
                 return vg_delete(&args, &settings);
         case VG_ACTION_INFO:
-                return vg_info();
+                return vg_info(&settings);
         case VG_ACTION_VERSION:
                 printf("%s:\n  Version:  %s\n  Runtime:  io.containerd.vigil.v1\n", argv[0], VG_VERSION);
                 return 0;

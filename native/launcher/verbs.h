@@ -10,6 +10,6 @@ int vg_start(const struct vg_args *args, const struct vg_settings *settings);
 /* Ends what a container left and prints a serialized DeleteResponse. Succeeds when there is nothing left to end. */
 int vg_delete(const struct vg_args *args, const struct vg_settings *settings);
 /* Prints a serialized containerd.types.RuntimeInfo. */
-int vg_info(void);
+int vg_info(const struct vg_settings *settings);
 
 #endif

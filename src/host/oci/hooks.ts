@@ -15,15 +15,19 @@ const hooks = otherwise(
   [],
 );
 
-/** `hooks` of the OCI runtime specification (config.md, "POSIX-platform Hooks"). */
-export const checkHooks = object({
+const fields = {
   prestart: hooks,
   createRuntime: hooks,
   createContainer: hooks,
   startContainer: hooks,
   poststart: hooks,
   poststop: hooks,
-});
+};
+
+export const hookNames = Object.keys(fields);
+
+/** `hooks` of the OCI runtime specification (config.md, "POSIX-platform Hooks"). */
+export const checkHooks = object(fields);
 
 export type HooksSpec = ReturnType<typeof checkHooks>;
 export type HookName = keyof HooksSpec;

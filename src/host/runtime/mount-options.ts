@@ -118,6 +118,8 @@ const recursive: ReadonlyMap<string, readonly [clear: bigint, set: bigint]> = ne
 
 // Not flags but ways of mounting: so never file system data.
 const special: ReadonlySet<string> = new Set(["idmap", "ridmap", "tmpcopyup", "loop"]);
+/** Only for the root file system's mounts, which are no mounts of config.json. */
+const rootOnly = "loop";
 
 export interface MountOptions {
   readonly flags: bigint;
@@ -161,6 +163,8 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
   return { flags, clear, propagation, attributes, data, special: given };
 }
 
-/** Every option that is understood here and not handed on to a file system. */
+/** Every option of config.json's mounts that is understood here and not handed on to a file system. */
 export const mountOptionNames = (): string[] =>
-  [...sets.keys(), ...clears.keys(), ...propagations.keys(), "defaults"].sort();
+  [...sets.keys(), ...clears.keys(), ...propagations.keys(), ...recursive.keys(), ...special, "defaults"]
+    .filter((name) => name !== rootOnly)
+    .sort();

@@ -44,6 +44,13 @@ const comparisons: ReadonlyMap<string, number> = new Map([
 ]);
 const maskedEqual = 7;
 
+/** The specification's names for what libseccomp knows without the prefix (config-linux.md, "Seccomp"). */
+const architecturePrefix = /^SCMP_ARCH_/;
+const architectureNames = [
+  ...["X86", "X86_64", "X32", "ARM", "AARCH64", "MIPS", "MIPS64", "MIPS64N32", "MIPSEL", "MIPSEL64", "MIPSEL64N32"],
+  ...["PPC", "PPC64", "PPC64LE", "S390", "S390X", "PARISC", "PARISC64", "RISCV64"],
+].map((name) => `SCMP_ARCH_${name}`);
+
 /** linux/seccomp.h */
 const filterFlags: ReadonlyMap<string, number> = new Map([
   ["SECCOMP_FILTER_FLAG_TSYNC", 1],
@@ -144,6 +151,14 @@ function lastCalls(builder: SeccompBuilder, spec: SeccompSpec, architectures: It
   return last;
 }
 
+/** What a profile may say, for the features document (features-linux.md, "Seccomp"). */
+export const seccompNames = {
+  actions: Object.keys(actions),
+  operators: [...comparisons.keys()],
+  archs: architectureNames,
+  flags: [...filterFlags.keys()],
+};
+
 /** linux.seccomp as a program for the kernel. */
 export async function compileSeccomp(spec: SeccompSpec): Promise<SeccompFilter> {
   const agent = agentOf(spec);
@@ -153,7 +168,7 @@ export async function compileSeccomp(spec: SeccompSpec): Promise<SeccompFilter> 
   try {
     const architectures = new Set([builder.native]);
     spec.architectures.forEach((architecture, index) => {
-      const token = builder.addArchitecture(architecture.replace(/^SCMP_ARCH_/, "").toLowerCase());
+      const token = builder.addArchitecture(architecture.replace(architecturePrefix, "").toLowerCase());
       const at = `${path}.architectures[${index}]`;
       architectures.add(token ?? refuse(at, `${JSON.stringify(architecture)} is not known here`));
     });
