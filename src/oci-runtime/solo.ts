@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { constants as system } from "node:os";
 import { dirname, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
+import { isatty } from "node:tty";
 import { VigilError } from "../base/errors.js";
 import type { Birth } from "../host/core/birth.js";
 import { type CoreCommands, CoreError } from "../host/core/commands.js";
@@ -144,7 +145,8 @@ function start(args: readonly string[], plan: Uint8Array, preserved: number): Pr
 
 /** What comes from the terminal (SIGINT, SIGQUIT, SIGTSTP) the whole foreground group gets anyway. */
 function forwardSignals(send: (signal: NodeJS.Signals) => boolean, ended: Promise<void>): void {
-  const fromTerminal = process.stdin.isTTY ? ["SIGINT", "SIGQUIT"] : [];
+  // Not process.stdin: it would make the pipe non-blocking, which is the container's own.
+  const fromTerminal = isatty(0) ? ["SIGINT", "SIGQUIT"] : [];
   const forwarded = (["SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR2"] as const).map((signal) => {
     const handler = () => {
       if (!fromTerminal.includes(signal)) send(signal);

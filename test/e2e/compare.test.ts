@@ -27,6 +27,9 @@ const scenarios: readonly Scenario[] = [
   .filter((scenario) => !smokeOnly || scenario.smoke === true)
   .filter((scenario) => filter.some((text) => scenario.name.includes(text)));
 
+/** How often more the stock shim may play a scenario that it did not do itself. */
+const stockTries = 2;
+
 async function timed<T>(work: Promise<T>): Promise<readonly [T, number]> {
   const begin = performance.now();
   return [await work, Math.round(performance.now() - begin)];
@@ -42,7 +45,10 @@ describe.each(chosenVersions())("containerd %s", (version) => {
   beforeAll(async () => {
     containerd = await startContainerd(version);
     before = await takeSnapshot(containerd);
-    [stockSide, testedSide] = await Promise.all([containerd.another("s"), containerd.another("t")]);
+    [stockSide, testedSide] = await Promise.all([
+      containerd.another("s", bed.referenceOci),
+      containerd.another("t", bed.ociRuntime),
+    ]);
   });
   afterAll(async () => {
     await containerd.close();
@@ -63,7 +69,13 @@ describe.each(chosenVersions())("containerd %s", (version) => {
       const alone = scenario.steps.some((step) => "restart" in step);
       const first = playStock();
       if (alone) await first;
-      const [[stock, stockMs], [tested, testedMs]] = await Promise.all([first, playTested()]);
+      let [[stock, stockMs], [tested, testedMs]] = await Promise.all([first, playTested()]);
+      // The stock shim has races of its own. What it does not do itself is nothing to compare with; it may try again.
+      for (let again = 1; again <= stockTries && stock.broken.length > 0; again++) {
+        progress(`again ${version}  the stock shim, in ${scenario.name}: ${stock.broken.join("; ")}`);
+        ids.stock = `s${at}r${again}`;
+        [stock, stockMs] = await playStock();
+      }
       whole.push({ scenario: scenario.name, id: ids.tested, events: tested.events });
       const found = differences(scenario, version, stock, tested, bed.runtime === stockRuntime);
       const faults = found.filter((entry) => entry.reason === undefined);

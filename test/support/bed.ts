@@ -12,7 +12,15 @@ export const stockRuntime = "io.containerd.runc.v2";
 const top = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const cache = process.env.VIGIL_CACHE ?? join(top, ".cache");
 
-const ociRuntime = (name: string): string => (name === "crun" ? join(top, "test/e2e/fixtures/crun") : name);
+const built = process.env.VIGIL_BUILT ?? join(top, "build/bin");
+
+const ownRuntime = "vigil-runtime";
+const wishedRuntime = process.env.VIGIL_E2E_OCI ?? "";
+const ociPaths: Readonly<Record<string, string>> = {
+  crun: join(top, "test/e2e/fixtures/crun"),
+  [ownRuntime]: join(built, ownRuntime),
+};
+const ociRuntime = ociPaths[wishedRuntime] ?? wishedRuntime;
 
 export const bed = {
   top,
@@ -22,11 +30,15 @@ export const bed = {
   /** The newest packaged release of another OCI runtime; bed.sh runtimes puts it there. */
   newest: (name: string) => join(cache, "runtimes", name),
   /** VIGIL_BUILT: another build, such as the one with sanitizers. */
-  built: process.env.VIGIL_BUILT ?? join(top, "build/bin"),
+  built,
   /** The runtime under test; naming the stock one proves the harness against itself. */
   runtime: process.env.VIGIL_E2E_RUNTIME ?? "io.containerd.vigil.v1",
-  /** Another OCI runtime for both: the stock shim's BinaryName, and vigil's in place of its own. */
-  ociRuntime: ociRuntime(process.env.VIGIL_E2E_OCI ?? ""),
+  /** Another OCI runtime for the shim under test, in place of its own: BinaryName. */
+  ociRuntime,
+  /** Whether anything of ours is under test: the shim, or the OCI runtime behind the stock one. */
+  ours: (runtime: string, oci: string) => runtime !== stockRuntime || oci === ociPaths[ownRuntime],
+  /** And for the stock shim that it is compared with; our own is compared with runc. */
+  referenceOci: wishedRuntime === ownRuntime ? "" : ociRuntime,
   /** Emulated machines are slower by this factor; every time limit is stretched by it. */
   slowness: Number(process.env.VIGIL_SLOWNESS ?? "1"),
 };

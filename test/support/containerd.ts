@@ -30,6 +30,8 @@ export interface Namespace {
   ctrArgv(args: readonly string[]): string[];
   ctr(args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
   bundle(id: string): string;
+  /** The OCI runtime of its shims in place of their own; mostly empty. */
+  readonly oci: string;
   /** What makes a shim use the other OCI runtime of this run, in `ctr run` and `ctr container create`; mostly none. */
   ociFlags(runtime: string, verb: string): readonly string[];
   /** The name of an image with an overlay root, imported at the first call. */
@@ -43,8 +45,8 @@ export interface Containerd extends Namespace {
   log(): Promise<string>;
   /** Resolves when everything published so far has arrived in `events`. */
   settled(): Promise<void>;
-  /** A further namespace, whose name begins with this one's. */
-  another(suffix: string): Promise<Namespace>;
+  /** A further namespace, whose name begins with this one's; its shims use that OCI runtime (empty: their own). */
+  another(suffix: string, oci: string): Promise<Namespace>;
   close(): Promise<void>;
 }
 
@@ -84,8 +86,6 @@ export async function startContainerd(version: Version, options: ContainerdOptio
   const baseEnv: NodeJS.ProcessEnv = { PATH: path, HOME: "/root", ...options.env?.(base) };
   await mkdir(join(base, "fifo"));
   await writeFile(join(base, "config.toml"), config(version, base, await options.cri?.(base)));
-  const ociConfig = join(base, "runtime.toml");
-  await writeFile(ociConfig, `BinaryName = ${JSON.stringify(bed.ociRuntime)}\n`);
 
   const events = new EventLog();
   let service: Service;
@@ -137,7 +137,9 @@ export async function startContainerd(version: Version, options: ContainerdOptio
     await up();
   };
 
-  const open = async (namespace: string): Promise<Namespace> => {
+  const open = async (namespace: string, oci: string): Promise<Namespace> => {
+    const ociConfig = join(base, `runtime-${namespace}.toml`);
+    await writeFile(ociConfig, `BinaryName = ${JSON.stringify(oci)}\n`);
     const rootfs = join(base, `rootfs-${namespace}`);
     await cp(bed.rootfs, rootfs, { recursive: true, verbatimSymlinks: true });
     const env = { ...baseEnv, CONTAINERD_NAMESPACE: namespace };
@@ -154,12 +156,27 @@ export async function startContainerd(version: Version, options: ContainerdOptio
     const bundle = (id: string) => join(base, "state/io.containerd.runtime.v2.task", namespace, id);
     // ctr takes --runc-binary for the stock shim alone, and not at `container create`.
     const ociFlags = (runtime: string, verb: string) => {
-      if (bed.ociRuntime === "") return [];
+      if (oci === "") return [];
       if (runtime !== stockRuntime) return ["--runtime-config-path", ociConfig];
-      return verb === "run" ? ["--runc-binary", bed.ociRuntime] : [];
+      return verb === "run" ? ["--runc-binary", oci] : [];
     };
     const image = imported;
-    return { version, namespace, base, socket, rootfs, env, events, ctrArgv, ctr, bundle, ociFlags, image, restart };
+    return {
+      version,
+      namespace,
+      base,
+      socket,
+      rootfs,
+      env,
+      events,
+      ctrArgv,
+      ctr,
+      bundle,
+      oci,
+      ociFlags,
+      image,
+      restart,
+    };
   };
 
   /** A test that failed half-way leaves containers; they are not to outlive it. */
@@ -180,11 +197,11 @@ export async function startContainerd(version: Version, options: ContainerdOptio
 
   await up();
   return {
-    ...(await open(main)),
+    ...(await open(main, bed.ociRuntime)),
     pid: () => service.pid,
     log: () => readFile(logPath, "utf8"),
     settled: () => probe(seconds(10)),
-    another: (suffix) => open(`${main}${suffix}`),
+    another: (suffix, oci) => open(`${main}${suffix}`, oci),
     close: async () => {
       await endSurvivors();
       await down("SIGTERM");

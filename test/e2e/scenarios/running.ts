@@ -161,7 +161,7 @@ export const running: readonly Scenario[] = [
       ...runSpec(["-d"], ["/bin/sh", "-c", "sleep 77321 & exec sleep 77321"], hostPids),
       { event: "/tasks/start" },
       ...killAndDelete,
-      { host: ["sh", "-c", "ps -eo args | grep -c '^sleep 7732[1]' || true"], out: /^0$/ },
+      { host: ["sh", "-c", "ps -eo args | grep -c '^sleep 7732[1]' || true"], until: /^0$/m },
     ],
   },
 ];
