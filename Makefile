@@ -188,6 +188,14 @@ test-root: build asan ## Tests on this machine's own cgroups and namespaces, als
 .PHONY: e2e
 e2e: build ## Real containerd with this shim and with the stock one, side by side; root
 	test/e2e/run.sh
+	VIGIL_E2E_SMOKE=1 $(MAKE) e2e-oci
+
+.PHONY: e2e-oci
+e2e-oci: build ## The same scenarios with other OCI runtimes behind vigil, and vigil-runtime behind the stock shim; root
+	for oci in runc crun vigil-runtime; do \
+	    echo "== OCI runtime: $$oci"; \
+	    VIGIL_E2E_OCI=$$oci VIGIL_E2E_FILES=test/e2e/compare.test.ts test/e2e/run.sh || exit; \
+	done
 
 .PHONY: conformance
 conformance: build ## The OCI runtime specification, test by test, beside runc and crun; root

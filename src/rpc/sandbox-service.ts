@@ -24,6 +24,12 @@ const architectures: Readonly<Record<string, string>> = {
 };
 
 const millisecondsPerSecond = 1000;
+
+/**
+ * From the answer to ShutdownSandbox to the end of the shim: a ttrpc client of Go that finds an answer and the end of its
+ * connection together takes one of them by chance, and containerd does not forgive the other.
+ */
+const answerTakenMs = 100;
 const empty = () => ({});
 
 /** The words of the CRI's PodSandboxState, which containerd looks for. */
@@ -75,7 +81,9 @@ export function sandboxService({ registry, corePid, end }: SandboxServiceOptions
     }),
     change(methods.shutdownSandbox, async ({ sandboxId }, call) => {
       const reply = await shutdownSandbox(registry, sandboxId, answering(call, empty));
-      if (registry.empty) end();
+      registry.world.clock.after(answerTakenMs, () => {
+        if (registry.empty) end();
+      });
       return reply;
     }),
     question(methods.sandboxMetrics, async ({ sandboxId }) => {

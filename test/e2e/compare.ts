@@ -31,6 +31,15 @@ function oomAfterExit(events: readonly string[]): boolean {
   return exit >= 0 && events.slice(exit).some((text) => text.startsWith("/tasks/oom"));
 }
 
+/** As ctr closes its end of a FIFO when it hears of the exit, what it has not read by then is lost, whoever the shim is. */
+export function isCutShort(stock: Seen, tested: Seen): boolean {
+  const cut = (whole: string, part: string) => part !== whole && whole.startsWith(part);
+  return tested.steps.some(({ stdout, stderr }, at) => {
+    const whole = stock.steps[at];
+    return whole !== undefined && (cut(whole.stdout, stdout) || cut(whole.stderr, stderr));
+  });
+}
+
 export function differences(
   scenario: Scenario,
   version: Version,

@@ -60,7 +60,11 @@ export const controlling: readonly Scenario[] = [
   },
   {
     name: "exec: large output",
-    steps: [sleeper, exec("e1", [], ["/bin/seq", "1", "300000"], { out: /^\d{7} bytes/ }), ...killAndDelete],
+    steps: [
+      sleeper,
+      exec("e1", [], ["/bin/sh", "-c", "seq 1 300000; sleep 2"], { out: /^\d{7} bytes/ }),
+      ...killAndDelete,
+    ],
   },
   {
     name: "exec: missing program",

@@ -7,6 +7,7 @@ export const restarting: readonly Scenario[] = [
     smoke: true,
     steps: [
       run(["-d"], ["/bin/sleep", "1000"]),
+      { event: "/tasks/start" },
       { restart: "SIGKILL" },
       task("ls", [], { out: /^<ID> <PID> RUNNING$/m }),
       exec("e1", [], ["/bin/sh", "-c", "exit 5"], { code: 5 }),
@@ -21,6 +22,7 @@ export const restarting: readonly Scenario[] = [
         ["-d", "--pid-file", "$BASE/pid", "--mount", "type=bind,src=$BASE,dst=/tmp,options=rbind:rw"],
         "while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 9",
       ),
+      { event: "/tasks/start" },
       {
         restart: "SIGKILL",
         meanwhile: { host: ["sh", "-c", "touch $BASE/go; tail --pid=$(cat $BASE/pid) -f /dev/null"] },
@@ -35,6 +37,7 @@ export const restarting: readonly Scenario[] = [
     name: "restart: orderly stop of containerd leaves the container alone",
     steps: [
       run(["-d"], ["/bin/sleep", "1000"]),
+      { event: "/tasks/start" },
       { restart: "SIGTERM" },
       task("ls", [], { out: /^<ID> <PID> RUNNING$/m }),
       ...killAndDelete,
