@@ -9,6 +9,7 @@ import { forwardOverTtrpc } from "../events/forward-ttrpc.js";
 import { EventHistory } from "../events/history.js";
 import { Outbox } from "../events/outbox.js";
 import { Publisher } from "../events/publisher.js";
+import { joinShimCgroup } from "../host/cgroup/shim-cgroup.js";
 import type { Core, CoreEvents } from "../host/core/core.js";
 import { createFdReceiver } from "../host/core/fds.js";
 import type { Hello } from "../host/core/records.js";
@@ -70,6 +71,7 @@ export function composeDaemon(hello: Hello, core: Core, { fdsFd, libraryDirector
   const runtime = createChosenRuntime(
     createNativeRuntime(core, { namespace, log }),
     createOciRuntime(core, { namespace, runDirectory }),
+    (shimCgroup) => joinShimCgroup(shimCgroup, [corePid, process.pid]),
   );
   const sandboxRuntime = createSandboxRuntime(core);
   const registry = new Registry({ runtime, sandboxRuntime, journal: outbox, reports, clock, log, bootId });

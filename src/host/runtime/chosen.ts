@@ -1,11 +1,18 @@
 import type { ContainerRef, Runtime } from "../../task/ports.js";
 import { ociRuntime } from "./oci-handle.js";
 
-/** A container is made by the runtime that its options name, and belongs to that one from then on. */
-export function createChosenRuntime(native: Runtime, oci: Runtime): Runtime {
+/**
+ * A container is made by the runtime that its options name, and belongs to that one from then on.
+ * @param join moves the shim's own processes into the cgroup that the options name
+ */
+export function createChosenRuntime(native: Runtime, oci: Runtime, join: (shimCgroup: string) => void): Runtime {
   const of = ({ handle }: ContainerRef): Runtime => (handle.runtime === ociRuntime ? oci : native);
   return {
-    create: (key, spec) => (spec.options.binaryName === "" ? native : oci).create(key, spec),
+    async create(key, spec) {
+      const { binaryName, shimCgroup } = spec.options;
+      if (shimCgroup !== "") join(shimCgroup);
+      return (binaryName === "" ? native : oci).create(key, spec);
+    },
     start: (key, container) => of(container).start(key, container),
     exec: (key, container, spec) => of(container).exec(key, container, spec),
     signal: (key, container, ...rest) => of(container).signal(key, container, ...rest),
