@@ -97,6 +97,7 @@ project_disk() {
     --exclude=./node_modules/.cache --exclude=./node_modules/@biomejs --exclude='./node_modules/@bufbuild/buf*' \
     --exclude='./node_modules/@typescript' --exclude=./node_modules/dprint-node .) | tar -xf - -C "$stage"
   cp -r "$CACHE/rootfs" "$CACHE/containerd-1.7" "$CACHE/containerd-2.1" "$stage/.cache/"
+  [ ! -e "$CACHE/runtimes/crun" ] || cp -r "$CACHE/runtimes" "$stage/.cache/"
   size=$(($(du -sm "$stage" | cut -f1) * 5 / 4 + 512))
   rm -f "$image"
   truncate -s "${size}M" "$image"

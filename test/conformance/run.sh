@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The conformance suite for the OCI runtime specification's Linux part, as root: one test for each thing that a runtime must do.
 #   run.sh [--runtime PATH]... [--only TEXT] [--jobs N] [--json] [--verbose]
+# --only: tests whose names contain it; several with commas.
 # Without --runtime: vigil-runtime as built, and the newest packaged runc and crun; `--runtime runc` is this machine's own.
 # Prints a table, test by runtime. Fails if vigil-runtime fails what another passes, or if a test that fails everywhere does not say why.
 set -euo pipefail
