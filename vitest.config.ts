@@ -2,6 +2,9 @@ import { defineConfig } from "vitest/config";
 
 // unit: any user, no kernel features. system: root, real cgroups and namespaces. e2e: a whole container manager.
 // The last two share the machine's cgroups and mounts, so their files run one after the other.
+// A limit only ends what hangs: nothing may fail because a machine is slow.
+const testTimeout = 60_000;
+
 export default defineConfig({
   test: {
     projects: [
@@ -9,6 +12,8 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/unit/**/*.test.ts", "test/contract/**/*.test.ts"],
+          testTimeout,
+          hookTimeout: testTimeout,
         },
       },
       {
@@ -16,8 +21,8 @@ export default defineConfig({
           name: "system",
           include: ["test/system/**/*.test.ts"],
           fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout,
+          hookTimeout: testTimeout,
         },
       },
       {
