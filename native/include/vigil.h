@@ -189,6 +189,7 @@ enum vg_host_op {
         VG_OP_MKDIR = 11,          /* str path, u32 mode: parents too; undo removes those made */
         VG_OP_UNLINK = 12,         /* str path: absent is success */
         VG_OP_SIGNAL_PROCESS = 13, /* u32 pid, u64 start time (proc(5), clock ticks), u32 signal: -ESRCH when it has ended */
+        VG_OP_CGROUP_DEVICES = 14, /* str path (version 2), bytes eBPF program of type CGROUP_DEVICE: attached beside others' */
         VG_OP_HOOK = 20,           /* str name (for messages), str path, list(str) argv, list(str) environment, u32 timeout_ms (0:
                                    * none), str directory, str state (its standard input): fails unless it exits with 0 */
         VG_OP_INITIAL_CPU_AFFINITY = 21, /* bytes CPU mask: of the helper, and with it of the child that it makes */

@@ -20,6 +20,7 @@ static const struct vg_op_shape host_shapes[] = {
         {VG_OP_MKDIR, "s4", "make directory"},
         {VG_OP_UNLINK, "s", "unlink"},
         {VG_OP_SIGNAL_PROCESS, "484", "signal process"},
+        {VG_OP_CGROUP_DEVICES, "sb", "set device rules"},
         {VG_OP_HOOK, "ssSS4ss", "run hook"},
         {VG_OP_INITIAL_CPU_AFFINITY, "b", "set CPU affinity"},
         {VG_OP_RUN, "Sbs4", "run"},

@@ -29,6 +29,7 @@ static int (*handler_of(uint16_t code))(struct vg_host *, const struct vg_op_arg
                 {VG_OP_MKDIR, vg_host_mkdir},
                 {VG_OP_UNLINK, vg_host_unlink},
                 {VG_OP_SIGNAL_PROCESS, vg_host_signal},
+                {VG_OP_CGROUP_DEVICES, vg_host_cgroup_devices},
                 {VG_OP_HOOK, vg_host_hook},
                 {VG_OP_INITIAL_CPU_AFFINITY, vg_host_cpu_affinity},
                 {VG_OP_RUN, vg_host_run_program},

@@ -73,10 +73,16 @@ export function decodeOps(encoded: Uint8Array): DecodedOp[] {
   return ops;
 }
 
+/** Text as it is; what is none, such as a program, by its size. */
+function showBytes(bytes: Buffer): string {
+  const text = bytes.toString();
+  return Buffer.from(text).equals(bytes) ? JSON.stringify(text) : `<${bytes.length} bytes>`;
+}
+
 /** One op a line, for golden plans: numbers as they are, flags in hex, "?" for an optional one. */
 export function showOps(encoded: Uint8Array): string[] {
   const show = (argument: OpArgument): string => {
-    if (argument instanceof Uint8Array) return JSON.stringify(Buffer.from(argument).toString());
+    if (argument instanceof Uint8Array) return showBytes(Buffer.from(argument));
     if (Array.isArray(argument)) return `[${argument.map(show).join(" ")}]`;
     if (typeof argument === "bigint") return `0x${argument.toString(16)}`;
     return typeof argument === "string" ? JSON.stringify(argument) : String(argument);

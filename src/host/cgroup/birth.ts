@@ -1,9 +1,19 @@
 import { VigilError } from "../../base/errors.js";
 import type { Birth } from "../core/birth.js";
-import { cgroupEmpty, cgroupInherit, cgroupMkdir, type Op, optional, withHint, write } from "../core/ops.js";
+import {
+  cgroupDevices,
+  cgroupEmpty,
+  cgroupInherit,
+  cgroupMkdir,
+  type Op,
+  optional,
+  withHint,
+  write,
+} from "../core/ops.js";
 import type { Resources } from "../oci/resources.js";
 import { cpusetFile } from "./controllers/cpuset.js";
-import { deviceWrites } from "./controllers/devices.js";
+import { compileDeviceProgram } from "./controllers/device-program.js";
+import { deviceAccess, deviceWrites } from "./controllers/devices.js";
 import { delegateControllers } from "./delegate.js";
 import { readKernelFile } from "./files.js";
 import { type Place, type Placement, placeOf } from "./placement.js";
@@ -49,18 +59,18 @@ function makeDirectory(place: Place, placement: Placement, context: ResourceCont
   return [...ops, withHint(cgroupEmpty(directory), "container's cgroup is not empty")];
 }
 
-function devices(placement: Placement, resources: Resources, context: ResourceContext): PlannedWrite[] {
-  // v2 has no device files, and a hybrid host without the hierarchy means the same eBPF filter.
-  if (placement.mode === "v2") return [];
+function deviceOps(placement: Placement, { devices }: Resources, context: ResourceContext): Op[] {
+  if (placement.mode === "v2") {
+    const program = compileDeviceProgram(deviceAccess(devices, context.path));
+    return program ? placement.places.map(({ directory }) => cgroupDevices(directory, program)) : [];
+  }
   const place = placeOf(placement, "devices");
   if (!place) {
     throw new VigilError("failed_precondition", `${context.path}.devices: the devices cgroup hierarchy is not mounted`);
   }
-  return deviceWrites(resources.devices, context.path).map((each) => ({
-    ...each,
-    path: `${place.directory}/${each.file}`,
-    controller: "devices",
-  }));
+  return deviceWrites(devices, context.path).map((each) =>
+    writeOp({ ...each, path: `${place.directory}/${each.file}`, controller: "devices" }),
+  );
 }
 
 function delegated(placement: Placement, needed: ReadonlySet<string>): { ops: Op[]; placement: Placement } {
@@ -82,7 +92,7 @@ function neededPlaces(all: Placement, writes: readonly PlannedWrite[]): Placemen
 }
 
 export function planCgroupBirth(wanted: Placement, resources: Resources, context: ResourceContext): CgroupBirth {
-  const writes = [...resourceWrites(wanted, resources, context), ...devices(wanted, resources, context)];
+  const writes = resourceWrites(wanted, resources, context);
   const controllers = new Set(writes.map(({ controller }) => controller));
   const { ops, placement } = delegated(neededPlaces(wanted, writes), controllers);
   return {
@@ -90,6 +100,7 @@ export function planCgroupBirth(wanted: Placement, resources: Resources, context
       ...placement.places.flatMap((place) => makeDirectory(place, placement, context)),
       ...ops,
       ...writes.map(writeOp),
+      ...deviceOps(placement, resources, context),
     ],
     placement,
     watch: watchOf(placement),

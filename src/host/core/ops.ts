@@ -28,6 +28,7 @@ export const opCodes = {
   mkdir: 11,
   unlink: 12,
   signalProcess: 13,
+  cgroupDevices: 14,
   hook: 20,
   initialCpuAffinity: 21,
   run: 25,
@@ -124,6 +125,10 @@ export const cgroupSignal = (path: string, signal: number): Op => op("cgroupSign
 
 export const cgroupFreeze = (version: 1 | 2, path: string, frozen: boolean, timeoutMs: number): Op =>
   op("cgroupFreeze", (p) => p.u8(version).str(path).bool(frozen).u32(timeoutMs));
+
+/** @param program eBPF of the type CGROUP_DEVICE, for the cgroup of version 2 at `path` */
+export const cgroupDevices = (path: string, program: Uint8Array): Op =>
+  op("cgroupDevices", (p) => p.str(path).bytes(program));
 
 export const cgroupRemove = (path: string, timeoutMs: number): Op =>
   op("cgroupRemove", (p) => p.str(path).u32(timeoutMs));

@@ -25,6 +25,7 @@ test.each<[ops.Op, unknown[]]>([
   [ops.cgroupKill(["/a", "/b"]), [["/a", "/b"]]],
   [ops.cgroupSignal("/a", 15), ["/a", 15]],
   [ops.cgroupFreeze(2, "/a", true, 10_000), [2, "/a", 1, 10_000]],
+  [ops.cgroupDevices("/a", new Uint8Array([1, 2])), ["/a", Buffer.from([1, 2])]],
   [ops.cgroupRemove("/a", 5), ["/a", 5]],
   [ops.mount(hostMount), ["t", "s", "/r", "/", 1n, 1n << 18n, "d"]],
   [ops.umountTree("/a"), ["/a"]],
