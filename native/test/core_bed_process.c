@@ -100,7 +100,7 @@ uint32_t bed_expect_exited(struct bed_daemon *d, const char *container, const ch
         uint32_t status = vg_get_u32(&fact.reader), number = vg_get_u32(&fact.reader);
         CHECK(number == (status > 128 ? status - 128 : 0));
         vg_get_u64(&fact.reader);
-        CHECK(vg_get_u64(&fact.reader) > 0); /* resident set */
+        vg_get_u64(&fact.reader); /* resident set: Linux 6.2 counts pages in batches, so that a small process may have none */
         CHECK(vg_get_u8(&fact.reader) == started && vg_reader_end(&fact.reader) == 0);
         return status;
 }
