@@ -90,6 +90,7 @@ static struct vg_process *process_new(struct vg_core *core, struct vg_container 
         p->core = core;
         p->exec = exec;
         p->oci = birth->oci;
+        p->runs = birth->oci && birth->oci->runs;
         p->container = c;
         p->pidfd = -1;
         p->fds = VG_NO_STREAMS;
@@ -194,10 +195,21 @@ static int give_birth(struct vg_core *core, struct vg_kept *kept, struct vg_read
         return 0;
 }
 
+static int decode_restore(struct vg_reader *r, struct vg_birth *ret_birth) {
+        int status = vg_birth_decode_oci(r, ret_birth);
+        if (status == 0)
+                ret_birth->oci->runs = true;
+        return status;
+}
+
 int vg_container_birth(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r) {
         return give_birth(core, kept, r, vg_birth_decode);
 }
 
 int vg_container_oci_birth(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r) {
         return give_birth(core, kept, r, vg_birth_decode_oci);
+}
+
+int vg_container_oci_restore(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r) {
+        return give_birth(core, kept, r, decode_restore);
 }

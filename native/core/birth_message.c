@@ -113,6 +113,12 @@ static void take_pty(struct vg_process *p, struct vg_helper_message *m) {
                 vg_birth_fail_errno(p, r, "connect the terminal");
 }
 
+void vg_birth_answer(struct vg_process *p) {
+        uint32_t pid = (uint32_t)p->pid;
+        vg_kept_done(p->core, TAKE_PTR(p->born),
+                     &(struct vg_result){.message = p->cgroups, .data = {(const uint8_t *)&pid, sizeof pid}});
+}
+
 void vg_birth_created(struct vg_process *p) {
         struct vg_core *core = p->core;
         p->state = VG_PROCESS_CREATED;
@@ -123,9 +129,10 @@ void vg_birth_created(struct vg_process *p) {
         vg_put_u32(&w, (uint32_t)p->pid);
         vg_put_u64(&w, vg_now_real());
         vg_fact_record(core, &w);
-        uint32_t pid = (uint32_t)p->pid;
-        vg_kept_done(core, TAKE_PTR(p->born),
-                     &(struct vg_result){.message = p->cgroups, .data = {(const uint8_t *)&pid, sizeof pid}});
+        if (p->runs)
+                vg_process_running(p);
+        else
+                vg_birth_answer(p);
 }
 
 /* The child is ready and known: an init is created, an exec goes on at once. */

@@ -43,6 +43,7 @@ struct vg_process {
         bool ready, executing;          /* 'r', 'x' */
         char *cgroups;                  /* an init's /proc/PID/cgroup, as the helper of an OCI runtime found it */
         bool oci;                       /* made by an OCI runtime; the helper runs its program, for birth and start */
+        bool runs;                      /* restored: its birth is its start */
         bool failed;                    /* the birth: answered when helper and child are gone */
         struct vg_helper_error error;
         struct vg_stream_fds fds; /* until the pump takes them */
@@ -93,8 +94,10 @@ void vg_process_journal(struct vg_process *init, bool present);
 /* birth.c */
 int vg_container_birth(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);
 int vg_container_oci_birth(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);
+int vg_container_oci_restore(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);
 void vg_birth_fail(struct vg_process *process, int status, uint32_t op, const char *text);
 void vg_birth_created(struct vg_process *process);
+void vg_birth_answer(struct vg_process *process);
 void vg_birth_fail_errno(struct vg_process *process, int status, const char *what);
 /* Answers and releases a failed birth once helper and child are gone. The process may be gone afterwards. */
 void vg_birth_settle(struct vg_process *process);

@@ -39,9 +39,8 @@ void vg_process_running(struct vg_process *p) {
         vg_put_u32(&w, (uint32_t)p->pid);
         vg_put_u64(&w, vg_now_real());
         vg_fact_record(core, &w);
-        uint32_t pid = (uint32_t)p->pid;
         if (p->born)
-                vg_kept_done(core, TAKE_PTR(p->born), &(struct vg_result){.data = {(const uint8_t *)&pid, sizeof pid}});
+                vg_birth_answer(p);
         if (p->started)
                 vg_kept_done(core, TAKE_PTR(p->started), &(struct vg_result){0});
 }

@@ -141,6 +141,8 @@ enum vg_command {
         /* str key, str sandbox, str network (path of a namespace; empty: the machine's), bool ipc, bool uts (of its own),
          * str hostname (empty: as it is) -> RESULT: the core enters the namespaces which the pod's containers join by its pid */
         VG_CMD_SANDBOX = 100,
+        /* as OCI_BIRTH, of an init that is restored: it runs already, so its birth is its start */
+        VG_CMD_OCI_RESTORE = 110,
 };
 
 /* ---- struct birth ----

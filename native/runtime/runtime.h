@@ -46,6 +46,7 @@ struct vg_oci {
         struct vg_program program, undo; /* undo.argv[0] NULL: none */
         char *pid_file, *console;        /* console "": no terminal */
         char **files;
+        bool runs; /* needs no start */
 };
 
 struct vg_join {

@@ -21,6 +21,7 @@ static void put_program(struct vg_writer *w, const char *script, const char *log
 
 struct oci_birth {
         const char *exec, *script, *undo;
+        bool runs;
 };
 
 /* The script finds its pid file, its log and a gate in the bed's directory as pid, log and gate. */
@@ -66,7 +67,7 @@ static void give_oci_birth(struct bed *bed, struct bed_daemon *d, const char *ke
         vg_put_u32(&w, 2);
         vg_put_str(&w, pid_file);
         vg_put_str(&w, log);
-        bed_command(d, VG_CMD_OCI_BIRTH, &w);
+        bed_command(d, b.runs ? VG_CMD_OCI_RESTORE : VG_CMD_OCI_BIRTH, &w);
 }
 
 static void put_run(struct vg_writer *ops, const char *script, uint32_t timeout_ms) {
@@ -162,13 +163,35 @@ static void the_life_of_an_adopted_container(void) {
         bed_end(&bed);
 }
 
+/* The inner shell ends before its child does, so that this is the core's while the runtime still runs. */
+#define DIES_WITHOUT_PARENT                                                                   \
+        "(sh -c 'until [ -e alone ]; do sleep 0.01; done; exit 7' & echo $! >pid); : >alone;" \
+        "until [ -e gate ]; do sleep 0.01; done"
+
+/* Its death, though earlier than the runtime's end, comes behind the start. */
+static void a_restored_init_is_started_by_its_birth(void) {
+        struct bed bed;
+        struct bed_daemon d;
+        bed_start_ready(&bed, &d);
+        give_oci_birth(&bed, &d, "t:1/birth", (struct oci_birth){.runs = true, .script = DIES_WITHOUT_PARENT});
+        await_zombie(&bed, await_number(&bed, "pid"));
+        touch(&bed, "gate");
+        _cleanup_record_ struct bed_record created = bed_expect(&d, VG_REC_FACT);
+        vg_get_u64(&created.reader);
+        CHECK(vg_get_u8(&created.reader) == VG_FACT_CREATED);
+        CHECK(bed_expect_started(&d, "c", "") > 1);
+        CHECK(bed_expect_result(&d, "t:1/birth") == 0);
+        CHECK(bed_expect_exited(&d, "c", "", true) == 7);
+        forget(&d);
+        bed_daemon_gone(&d);
+        bed_end(&bed);
+}
+
 static void an_init_that_dies_before_it_is_known_is_not_lost(void) {
         struct bed bed;
         struct bed_daemon d;
         bed_start_ready(&bed, &d);
-        /* The inner shell ends at once, so that its child is the core's while the runtime still runs. */
-        give_oci_birth(&bed, &d, "t:1/birth",
-                       (struct oci_birth){.script = "(sh -c 'exit 7' & echo $! >pid); until [ -e gate ]; do sleep 0.01; done"});
+        give_oci_birth(&bed, &d, "t:1/birth", (struct oci_birth){.script = DIES_WITHOUT_PARENT});
         await_zombie(&bed, await_number(&bed, "pid"));
         touch(&bed, "gate");
         bed_expect_created(&d, "t:1/birth", "c");
@@ -259,9 +282,13 @@ static void programs_are_limited_and_missing_ones_named(void) {
 int main(int argc, char **argv) {
         bed_roles(argc, argv);
         static void (*const tests[])(void) = {
-                the_life_of_an_adopted_container,           an_init_that_dies_before_it_is_known_is_not_lost,
-                a_death_during_start_comes_after_the_start, a_start_that_fails_may_be_repeated,
-                a_runtime_that_fails_is_quoted_and_undone,  programs_are_limited_and_missing_ones_named,
+                a_restored_init_is_started_by_its_birth,
+                the_life_of_an_adopted_container,
+                an_init_that_dies_before_it_is_known_is_not_lost,
+                a_death_during_start_comes_after_the_start,
+                a_start_that_fails_may_be_repeated,
+                a_runtime_that_fails_is_quoted_and_undone,
+                programs_are_limited_and_missing_ones_named,
         };
         return bed_run(tests, VG_COUNT(tests), argc, argv);
 }

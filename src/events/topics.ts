@@ -1,4 +1,5 @@
 import {
+  TaskCheckpointed,
   TaskCreate,
   TaskDelete,
   TaskExecAdded,
@@ -51,6 +52,8 @@ function encodeEvent(containerId: string, event: TaskEvent): Any {
       return any(TaskPaused, { containerId });
     case "resumed":
       return any(TaskResumed, { containerId });
+    case "checkpointed":
+      return any(TaskCheckpointed, { containerId, checkpoint: event.checkpoint });
     case "oom":
       return any(TaskOOM, { containerId });
   }
@@ -106,6 +109,7 @@ const eventCodecs: Readonly<Record<string, { decode(value: Uint8Array): unknown 
   [TaskExecStarted.$type]: TaskExecStarted,
   [TaskPaused.$type]: TaskPaused,
   [TaskResumed.$type]: TaskResumed,
+  [TaskCheckpointed.$type]: TaskCheckpointed,
 };
 
 /** A field as containerd's filters name it: `topic`, `namespace`, or a string field of the event in snake_case. */

@@ -61,6 +61,7 @@ export async function create(context: Context, id: string, options: CreateOption
       rootfs: [],
       stdio: { stdin: "", stdout: "", stderr: "", terminal },
       options: { ...none, noPivotRoot: options.pivot === false, noNewKeyring: options.newKeyring === false },
+      checkpoint: "",
     });
     try {
       keep(context, { id, ...found, ...created });

@@ -145,11 +145,12 @@ export async function toRuntimeOptions(options: Any | undefined): Promise<Runtim
 }
 
 export function toCreateSpec(request: CreateTaskRequest, options: RuntimeOptions): CreateSpec {
-  if (request.checkpoint !== "" || request.parentCheckpoint !== "") {
-    throw new VigilError("invalid_argument", "creating from a checkpoint is not supported");
+  if (request.parentCheckpoint !== "") {
+    throw new VigilError("invalid_argument", "parent_checkpoint: a checkpoint upon another one is not supported");
   }
-  const { stdin, stdout, stderr, terminal, rootfs, bundle } = request;
-  return { id: checkId("id", request.id), bundle, rootfs, stdio: { stdin, stdout, stderr, terminal }, options };
+  const { stdin, stdout, stderr, terminal, rootfs, bundle, checkpoint } = request;
+  const id = checkId("id", request.id);
+  return { id, bundle, rootfs, stdio: { stdin, stdout, stderr, terminal }, options, checkpoint };
 }
 
 /** The JSON text of an Any such as a process or resources. */

@@ -1,11 +1,12 @@
 import { VigilError } from "../base/errors.js";
 import { ProcessDetails } from "../gen/containerd/runc/v1/oci.js";
 import { type StateResponse, TaskDefinition } from "../gen/containerd/task/v3/shim.js";
-import { closeStdin, kill, pause, resize, resume, update } from "../task/control.js";
+import { checkpoint, closeStdin, kill, pause, resize, resume, update } from "../task/control.js";
 import type { Exit } from "../task/exit-waiters.js";
 import { addExec, type Deleted, deleteExec, startExec, startInit } from "../task/life.js";
 import type { Registry } from "../task/registry.js";
 import { checkId, toCreateSpec, toJsonText, toRuntimeOptions, toTimestamp, toWireStatus, typeName } from "./convert.js";
+import { toCheckpointSpec } from "./convert-checkpoint.js";
 import { answering, change, type Method, question, wait } from "./method.js";
 
 export interface TaskServiceOptions {
@@ -78,9 +79,9 @@ export function taskService({ registry, corePid, end }: TaskServiceOptions): Rea
       }
       return update(world, container, text, answering(call, empty));
     }),
-    question(methods.checkpoint, () => {
-      throw new VigilError("unimplemented", "checkpoint is not supported");
-    }),
+    change(methods.checkpoint, (request, call) =>
+      checkpoint(world, registry.get(request.id), toCheckpointSpec(request), answering(call, empty)),
+    ),
     question(methods.state, ({ id, execId }): StateResponse => {
       const container = registry.get(id);
       const process = container.process(execId);

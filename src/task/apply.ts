@@ -31,6 +31,8 @@ export function applyFact(world: FactWorld, container: Container, fact: Fact): v
   if (fact.kind !== "exited" || fact.exec !== "") changes.cover(fact.seq);
   switch (fact.kind) {
     case "created":
+      // The birth that a restore is; another one is over before there is a container.
+      container.init.pid = fact.pid;
       break;
     case "started":
       if (fact.exec === "") initStarted(world, container, fact);
@@ -98,6 +100,11 @@ export function execFailed({ changes }: FactWorld, container: Container, exec: E
 }
 
 function initExited(world: FactWorld, container: Container, fact: ExitedFact): void {
+  // Of a restore that failed: the Start that asked for it says so, and another one may come.
+  if (container.isCheckpoint) {
+    world.changes.cover(fact.seq);
+    return;
+  }
   container.leaving = { fact: fact.seq, exit: { status: fact.status, at: fact.at }, clearing: false };
   clearBehind(world, container);
   announceLeaving(world, container);

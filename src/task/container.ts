@@ -27,7 +27,8 @@ export interface ContainerState {
 export class Container {
   readonly id: string;
   readonly bundle: string;
-  readonly handle: RuntimeHandle;
+  /** The runtime's; another one after a restore. */
+  handle: RuntimeHandle;
   readonly privatePids: boolean;
   readonly init: TaskProcess;
   readonly execs = new Map<string, ExecProcess>();
@@ -67,6 +68,11 @@ export class Container {
     return exec;
   }
 
+  /** Its start will restore it: there is no process yet. */
+  get isCheckpoint(): boolean {
+    return this.init.status === "created" && this.init.pid === 0;
+  }
+
   /** The status as State tells it: a paused container's execs are paused. */
   statusOf(process: TaskProcess): Status {
     const held = this.init.status === "paused" || this.init.status === "pausing";
@@ -88,5 +94,6 @@ const topics: Readonly<Record<TaskEvent["kind"], string>> = {
   delete: "/tasks/delete",
   paused: "/tasks/paused",
   resumed: "/tasks/resumed",
+  checkpointed: "/tasks/checkpointed",
   oom: "/tasks/oom",
 };

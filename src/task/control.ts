@@ -3,6 +3,7 @@ import type { Call } from "./call.js";
 import { carryOut } from "./carry-out.js";
 import type { Container } from "./container.js";
 import type { World } from "./life.js";
+import type { CheckpointSpec } from "./ports.js";
 import { permit } from "./state.js";
 
 const sigkill = 9;
@@ -81,6 +82,24 @@ export function update(
       container.limitsChangedAt = world.clock.now();
       await world.runtime.update(`${call.key}/update`, container.ref, resources);
       return conclude({ result: undefined, containers: [container] });
+    }),
+  );
+}
+
+/** An init that ends with it is the exit fact's matter. */
+export function checkpoint(
+  world: World,
+  container: Container,
+  spec: CheckpointSpec,
+  call: Call<undefined>,
+): Promise<Uint8Array> {
+  const { init } = container;
+  const allowed = (): void => permit("checkpoint", container.leaving ? "stopped" : init.status);
+  return init.mailbox.run(() =>
+    carryOut(world.changes, call, allowed, async (conclude) => {
+      await world.runtime.checkpoint(`${call.key}/checkpoint`, container.ref, spec);
+      const event = { kind: "checkpointed", checkpoint: spec.imageDirectory } as const;
+      return conclude({ result: undefined, announcements: [container.announcement(event, world.clock.now())] });
     }),
   );
 }

@@ -36,12 +36,11 @@ export function startInit(world: World, container: Container, call: Call<number>
   };
   return init.mailbox.run(() =>
     carryOut(world.changes, call, allowed, async (conclude) => {
-      try {
-        await world.runtime.start(`${call.key}/start`, container.ref);
-      } catch (error) {
+      const handle = await world.runtime.start(`${call.key}/start`, container.ref).catch((error: unknown) => {
         throw why(error);
-      }
-      return conclude({ result: init.pid });
+      });
+      if (handle) container.handle = handle;
+      return conclude({ result: init.pid, containers: handle ? [container] : [] });
     }),
   );
 }
@@ -57,6 +56,7 @@ function permitExec(container: Container, action: "exec" | "start"): void {
   if (action === "start" && (container.leaving || status === "stopped")) {
     throw new VigilError("failed_precondition", `container ${container.id} init process is not running`);
   }
+  if (container.isCheckpoint) throw new VigilError("unknown", "cannot exec in a created state");
   permit("exec", container.ending ? "deleted" : container.leaving ? "stopped" : status);
 }
 

@@ -45,6 +45,26 @@ export interface CreateSpec {
   readonly rootfs: readonly MountSpec[];
   readonly stdio: StdioSpec;
   readonly options: RuntimeOptions;
+  /** Directory of the images that Start restores it from; empty: a new container. */
+  readonly checkpoint: string;
+}
+
+/** Of a container's processes to files. */
+export interface CheckpointSpec {
+  readonly imageDirectory: string;
+  /** For CRIU's log; empty: nowhere that stays. */
+  readonly workDirectory: string;
+  /** The container ends with it. */
+  readonly exit: boolean;
+  readonly openTcp: boolean;
+  readonly externalUnixSockets: boolean;
+  /** Its terminal is one of the host's. */
+  readonly terminal: boolean;
+  readonly fileLocks: boolean;
+  /** Kinds of namespaces whose content is left out. */
+  readonly emptyNamespaces: readonly string[];
+  /** What becomes of the cgroups' settings, in CRIU's words; empty: its own way. */
+  readonly cgroupsMode: string;
 }
 
 /** A pod whose namespaces the core itself is to have. */
@@ -71,6 +91,7 @@ export interface ExecSpec {
 export type RuntimeHandle = { readonly [name: string]: Json };
 
 export interface CreatedContainer {
+  /** 0: its start restores it, so far there is no process. */
   readonly pid: number;
   readonly handle: RuntimeHandle;
   /** False: the init's death does not end the others, so the model kills them (runc's ShouldKillAllOnExit). */
@@ -87,8 +108,11 @@ export interface ContainerRef {
 export interface Runtime {
   /** Up to the init waiting for `start`. On failure nothing remains: no cgroup, mount, process or record. */
   create(key: string, spec: CreateSpec): Promise<CreatedContainer>;
-  /** Resolves once execve of the init succeeded; the started fact has come before. */
-  start(key: string, container: ContainerRef): Promise<void>;
+  /**
+   * Resolves once execve of the init succeeded, or once it was restored; the started fact has come before. With what is to be
+   * remembered from now on, if that is something else.
+   */
+  start(key: string, container: ContainerRef): Promise<RuntimeHandle | undefined>;
   /** Creates and starts; resolves with the pid once execve succeeded. */
   exec(key: string, container: ContainerRef, spec: ExecSpec): Promise<number>;
   /** Signal to the init or (execId not empty) an exec; code not_found "process already finished" when it is gone. */
@@ -99,6 +123,7 @@ export interface Runtime {
   resume(key: string, container: ContainerRef): Promise<void>;
   /** `resources`: OCI `linux.resources` as JSON text. A failed update leaves the old values. */
   update(key: string, container: ContainerRef, resources: string): Promise<void>;
+  checkpoint(key: string, container: ContainerRef, spec: CheckpointSpec): Promise<void>;
   /** Host pids of all processes in the container's cgroups. */
   pids(container: ContainerRef): Promise<number[]>;
   stats(container: ContainerRef): Promise<ContainerStats>;
@@ -154,6 +179,7 @@ export type TaskEvent =
   | { kind: "delete"; pid: number; exitStatus: number; exitedAt: bigint }
   | { kind: "paused" }
   | { kind: "resumed" }
+  | { kind: "checkpointed"; checkpoint: string }
   | { kind: "oom" };
 
 /** One atomic change: state, events and reply together, on disk before the promise resolves. */

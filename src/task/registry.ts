@@ -143,8 +143,8 @@ export class Registry {
           createdAt: at,
           lastFact: fact?.seq ?? 0n,
         });
-        const { bundle, rootfs, stdio } = spec;
-        const event = { kind: "create", bundle, rootfs, stdio, checkpoint: "", pid: created.pid } as const;
+        const { bundle, rootfs, stdio, checkpoint } = spec;
+        const event = { kind: "create", bundle, rootfs, stdio, checkpoint, pid: created.pid } as const;
         const announcement = container.announcement(event, at, fact?.seq);
         return conclude({
           result: created.pid,

@@ -19,7 +19,7 @@ export function next(status: Status, step: Step): Status | undefined {
 }
 
 /** What a request may ask of a process: the steps above and what leaves the status as it is. */
-export type Action = "start" | "pause" | "resume" | "delete" | "exec" | "update" | "resize";
+export type Action = "start" | "pause" | "resume" | "delete" | "exec" | "update" | "checkpoint" | "resize";
 
 type Refusals = Readonly<Partial<Record<Status, string>>>;
 
@@ -59,6 +59,11 @@ const initRefusals: Readonly<Record<Action, Refusals>> = {
     deleted: "cannot exec in a deleted state",
   },
   update: { stopped: "cannot update a stopped container", deleted: "cannot update a deleted process" },
+  checkpoint: {
+    created: "cannot checkpoint a task in created state",
+    stopped: "cannot checkpoint a stopped container",
+    deleted: "cannot checkpoint a deleted process",
+  },
   resize: {},
 };
 

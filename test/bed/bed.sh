@@ -2,6 +2,7 @@
 # The test bed: real containerd of two versions, runc, a busybox tree, and a small machine with a pure cgroup v2 hierarchy.
 #   bed.sh setup                    packages, containerd 1.7 and 2.1, the busybox tree; a minute at first, then nothing
 #   bed.sh runtimes                 runc and crun, this release's and the newest
+#   bed.sh criu                     a CRIU that knows new kernels
 #   bed.sh up VERSION               starts that containerd and prints its socket
 #   bed.sh down [VERSION]
 #   bed.sh vm-setup                 kernel, emulator and system tree of the small machine; a few minutes at first
@@ -61,6 +62,22 @@ runtimes() {
     mv "$dir/unpacked/$name" "$dir/$name"
     say "$("$dir/$name" --version | head -n 1)"
   done
+}
+
+# Debian 12's CRIU (3.17) does not know the vDSO of new kernels: "Unexpected rt vDSO area bounds".
+criu_setup() {
+  local dir=$CACHE/criu lib
+  [ -x "$dir/criu" ] && return 0
+  machine_packages mmdebstrap patchelf
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  say "unpacking CRIU with its libraries"
+  trixie_tree "$dir/unpacked" extract criu
+  lib=$(dirname "$(find "$dir/unpacked" -name libprotobuf-c.so.1)")
+  cp "$dir/unpacked/usr/sbin/criu" "$dir/criu.new"
+  patchelf --set-interpreter "$lib/ld-linux-x86-64.so.2" --force-rpath --set-rpath "$lib" "$dir/criu.new"
+  mv "$dir/criu.new" "$dir/criu"
+  say "$("$dir/criu" --version | head -n 1)"
 }
 
 setup() {
@@ -129,10 +146,11 @@ command=${1:-help}; shift || true
 case $command in
   setup) setup ;;
   runtimes) runtimes ;;
+  criu) criu_setup ;;
   config) containerd_config "$@" ;;
   up) up "$@" ;;
   down) down "$@" ;;
   vm-setup) vm_setup ;;
   vm) vm "$@" ;;
-  *) sed -n '2,10s/^# \{0,1\}//p' "$BED/bed.sh"; [ "$command" = help ] || exit 2 ;;
+  *) sed -n '2,11s/^# \{0,1\}//p' "$BED/bed.sh"; [ "$command" = help ] || exit 2 ;;
 esac

@@ -210,17 +210,20 @@ export class SimCore {
   #registry(live: () => boolean): Registry {
     const runtime: Runtime = {
       create: async (key, spec) => {
+        if (spec.checkpoint !== "") return { pid: 0, handle: { restore: true }, privatePids: this.privatePids };
         const pid = await this.#command(live, key, () => this.#birth(spec.id, "", true));
         return { pid, handle: {}, privatePids: this.privatePids };
       },
-      start: async (key, { id }) => {
+      start: async (key, { id, handle }) => {
         await this.#command(live, key, () => {
+          if (handle.restore) this.#birth(id, "", true);
           const init = this.processes.get(id)?.get("");
           if (init?.state !== "created") throw new VigilError("unknown", "the init is gone");
           init.state = "running";
           this.#fact({ kind: "started", container: id, exec: "", pid: init.pid });
           return 0;
         });
+        return handle.restore ? {} : undefined;
       },
       exec: (key, { id }, { execId }) => this.#command(live, key, () => this.#exec(id, execId), "later"),
       signal: async (key, { id }, execId, signal) => {
@@ -236,6 +239,9 @@ export class SimCore {
       pause: async (key) => void (await this.#command(live, key, () => 0)),
       resume: async (key) => void (await this.#command(live, key, () => 0)),
       update: async (key) => void (await this.#command(live, key, () => 0)),
+      checkpoint: async (key, { id }, { exit }) => {
+        await this.#command(live, key, () => (exit ? this.#killAll(id, 9) : 0));
+      },
       pids: async () => [],
       stats: async () => ({ typeUrl: "", value: new Uint8Array(0) }),
       remove: async (key, { id }) => {

@@ -33,8 +33,13 @@ export interface SandboxCommands {
 
 /** The commands for processes that an OCI runtime makes. */
 export interface OciCommands extends CoreCommands {
-  /** As birth(); `cgroups` is the text of an init's /proc/PID/cgroup. */
-  ociBirth(key: string, birth: Birth, oci: OciBirth): Promise<{ readonly pid: number; readonly cgroups: string }>;
+  /** As birth(); `cgroups` is the text of an init's /proc/PID/cgroup. One that is restored runs already: it needs no start. */
+  ociBirth(
+    key: string,
+    birth: Birth,
+    oci: OciBirth,
+    how: "create" | "restore",
+  ): Promise<{ readonly pid: number; readonly cgroups: string }>;
   /** The success of `ops` is the start of the init. */
   ociStart(key: string, container: string, ops: Ops): Promise<void>;
   /** Once the runtime has made the cgroups: watches them, and replaces the teardown record. */

@@ -38,6 +38,7 @@ const commands = {
   ociStart: 85,
   watch: 86,
   sandbox: 100,
+  ociRestore: 110,
 } as const;
 
 /** What the core tells: facts and requests in the order in which they happened. */
@@ -103,9 +104,9 @@ export class Core implements OciCommands, SandboxCommands {
     return this.#command(commands.birth, key, payload).then(pidOf);
   }
 
-  async ociBirth(key: string, birth: Birth, oci: OciBirth): Promise<{ pid: number; cgroups: string }> {
+  async ociBirth(key: string, birth: Birth, oci: OciBirth, how: "create" | "restore") {
     const payload = new Writer().str(key).raw(encodeBirth(birth)).raw(encodeOciBirth(oci));
-    const result = await this.#command(commands.ociBirth, key, payload);
+    const result = await this.#command(how === "create" ? commands.ociBirth : commands.ociRestore, key, payload);
     return { pid: pidOf(result), cgroups: result.message };
   }
 

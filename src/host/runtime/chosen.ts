@@ -20,6 +20,7 @@ export function createChosenRuntime(native: Runtime, oci: Runtime, join: (shimCg
     pause: (key, container) => of(container).pause(key, container),
     resume: (key, container) => of(container).resume(key, container),
     update: (key, container, resources) => of(container).update(key, container, resources),
+    checkpoint: (key, container, spec) => of(container).checkpoint(key, container, spec),
     pids: (container) => of(container).pids(container),
     stats: (container) => of(container).stats(container),
     remove: (key, container) => of(container).remove(key, container),

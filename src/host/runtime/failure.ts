@@ -52,6 +52,8 @@ export type RuntimeStep =
   | "pause"
   | "resume"
   | "resize"
+  | "checkpoint"
+  | "restore"
   | "sandbox";
 
 /** What the core or one of its helpers answered, in words and with a code for the caller of an RPC. */

@@ -68,6 +68,12 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
 
   return {
     async create(key, request) {
+      if (request.checkpoint !== "") {
+        throw new VigilError(
+          "unimplemented",
+          "checkpoint: restoring needs another OCI runtime (BinaryName)",
+        );
+      }
       const plan = await attempt("create", [], () => planCreate(request));
       const { placement, mountPoint, keyring, namespaces, later } = plan;
       const pid = await attempt("create", plan.ops, () => core.birth(`${key}/birth`, plan.birth)).catch(
@@ -97,7 +103,13 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
         await thaw(key, placement);
         throw failure;
       }
+      return undefined;
     },
+
+    checkpoint: () =>
+      Promise.reject(
+        new VigilError("unimplemented", "checkpoint: needs another OCI runtime (BinaryName)"),
+      ),
 
     async exec(key, container, spec) {
       const plan = await attempt("exec", [], () => planExecOf(container, spec));

@@ -1,19 +1,20 @@
-import type { ContainerRef, CreatedContainer, CreateSpec, Runtime } from "../../task/ports.js";
+import type { ContainerRef, CreatedContainer, CreateSpec, Runtime, RuntimeHandle } from "../../task/ports.js";
 import { type CgroupHost, detectCgroups } from "../cgroup/detect.js";
 import { readKernelFile } from "../cgroup/files.js";
 import { placementFound } from "../cgroup/found.js";
 import { membersBelow } from "../cgroup/members.js";
-import { freezerPlace, processPlace } from "../cgroup/placement.js";
+import { freezerPlace, placementOf, processPlace } from "../cgroup/placement.js";
 import { readStats } from "../cgroup/stats.js";
 import { freezeTimeoutMs, thawForDeath } from "../cgroup/thaw.js";
 import { watchOf } from "../cgroup/watch.js";
 import type { OciCommands } from "../core/commands.js";
 import { cgroupFreeze, cgroupKill, cgroupRemove, encodeOps, type Op, run, sweep, umountTree } from "../core/ops.js";
 import type { RuntimeStep } from "./failure.js";
+import { type CriuStep, checkpointWords, clearWork, criuFailure } from "./oci-checkpoint.js";
 import { deleteByForce, ociStep } from "./oci-command.js";
 import { ociFailure, saysUnknown } from "./oci-failure.js";
 import { decodeOciHandle, encodeOciHandle, type OciHandle } from "./oci-handle.js";
-import { hasPrivatePids, type OciCreatePlan, planOciCreate, planOciExec } from "./oci-plan.js";
+import { hasPrivatePids, type OciCreatePlan, planOciCreate, planOciExec, workDirectory } from "./oci-plan.js";
 import { teardownRecord } from "./teardown.js";
 
 export interface OciRuntimeContext {
@@ -72,38 +73,80 @@ export function createOciRuntime(core: OciCommands, context: OciRuntimeContext):
     await core.forget(`${key}/forget`, id, "");
   }
 
-  async function adopt(key: string, request: CreateSpec, plan: OciCreatePlan): Promise<CreatedContainer> {
+  async function adopt(
+    key: string,
+    request: CreateSpec,
+    plan: OciCreatePlan,
+    unwatched: (handle: OciHandle) => Promise<void>,
+  ): Promise<CreatedContainer> {
     const { id, bundle } = request;
-    const { pid, cgroups: init } = await core.ociBirth(`${key}/birth`, plan.birth, plan.oci);
+    const { pid, cgroups: init } = await core.ociBirth(
+      `${key}/birth`,
+      plan.birth,
+      plan.oci,
+      request.checkpoint === "" ? "create" : "restore",
+    );
     const placement = placementFound(cgroups(), init, readKernelFile("/proc/self/cgroup") ?? "");
     const handle = { ...plan.handle, placement };
     const teardown = teardownRecord(placement, handle.mountPoint || undefined, { remains: plan.remains });
     try {
       await core.watch(`${key}/watch`, id, watchOf(placement), teardown);
     } catch (thrown) {
-      await clear(key, id, handle);
+      await unwatched(handle);
       throw thrown;
     }
     return { pid, handle: encodeOciHandle(handle), privatePids: hasPrivatePids(bundle) };
   }
 
-  return {
-    create: (key, request) =>
-      attempt("create", async () => adopt(key, request, planOciCreate(request, { key, namespace, runDirectory }))),
+  async function create(key: string, request: CreateSpec): Promise<CreatedContainer> {
+    const plan = planOciCreate(request, { key, namespace, runDirectory });
+    if (request.checkpoint === "") return adopt(key, request, plan, (handle) => clear(key, request.id, handle));
+    const placement = placementOf({ mode: cgroups().mode, hierarchies: [] }, "");
+    const handle = encodeOciHandle({ ...plan.handle, placement, restore: request });
+    return { pid: 0, handle, privatePids: hasPrivatePids(request.bundle) };
+  }
 
-    start: (key, container) =>
-      attempt("start", () =>
-        core.ociStart(
-          `${key}/start`,
-          container.id,
-          encodeOps([call(key, decodeOciHandle(container), ["start", container.id])]),
-        ),
-      ),
+  /** Also keeps CRIU's log, if it is not kept where somebody wanted it. */
+  async function explained(step: CriuStep, key: string, bundle: string, work: string, own: boolean, thrown: unknown) {
+    const failure = ociFailure(step, thrown);
+    const { error, ops } = criuFailure(step, failure, work, bundle);
+    const keep = script(`${key}/log`, [...ops, ...(own ? clearWork(step, work) : [])]);
+    return keep.then(
+      () => error,
+      () => failure, // it says less, but what could not be written is not the caller's matter
+    );
+  }
+
+  async function restore(key: string, request: CreateSpec): Promise<RuntimeHandle> {
+    const { id, bundle, options } = request;
+    const plan = planOciCreate(request, { key, namespace, runDirectory });
+    const { directory } = plan.handle;
+    const work = workDirectory(options, directory);
+    try {
+      // It is told of, so its end will be, too: what remains is for its deletion.
+      const end = (handle: OciHandle) => script(`${key}/end`, [call(`${key}/end`, handle, deleteByForce(id))]);
+      const { handle } = await adopt(key, request, plan, end);
+      return handle;
+    } catch (thrown) {
+      throw await explained("restore", key, bundle, work, work === directory, thrown);
+    }
+  }
+
+  return {
+    create: (key, request) => attempt("create", () => create(key, request)),
+
+    async start(key, container) {
+      const { id } = container;
+      const handle = decodeOciHandle(container);
+      if (handle.restore) return restore(key, handle.restore);
+      await attempt("start", () => core.ociStart(`${key}/start`, id, encodeOps([call(key, handle, ["start", id])])));
+      return undefined;
+    },
 
     exec: (key, container, spec) =>
       attempt("exec", async () => {
         const plan = planOciExec(container, decodeOciHandle(container), spec, { key, namespace });
-        const { pid } = await core.ociBirth(`${key}/birth`, plan.birth, plan.oci);
+        const { pid } = await core.ociBirth(`${key}/birth`, plan.birth, plan.oci, "create");
         return pid;
       }),
 
@@ -152,6 +195,22 @@ export function createOciRuntime(core: OciCommands, context: OciRuntimeContext):
 
     update: (key, container, resources) =>
       invoke("update", `${key}/update`, container, ["update", "--resources", "-", container.id], resources),
+
+    async checkpoint(key, container, spec) {
+      const { id, bundle } = container;
+      const handle = decodeOciHandle(container);
+      const work = spec.workDirectory || handle.directory;
+      const own = work === handle.directory;
+      const program = ociStep(handle.command, handle.directory, key).program(
+        "checkpoint",
+        checkpointWords(id, spec, work),
+      );
+      try {
+        await script(`${key}/dump`, [run(program), ...(own ? clearWork("checkpoint", work) : [])]);
+      } catch (thrown) {
+        throw await explained("checkpoint", key, bundle, work, own, thrown);
+      }
+    },
 
     async pids(container) {
       const place = processPlace(decodeOciHandle(container).placement);

@@ -21,7 +21,7 @@ export function exchangeDirectory(runDirectory: string, namespace: string, id: s
 }
 
 /** How long a runtime may take; hooks run within. */
-const timeoutsMs = { create: 600_000, exec: 600_000, other: 120_000 } as const;
+const timeoutsMs = { create: 600_000, exec: 600_000, checkpoint: 600_000, other: 120_000 } as const;
 
 /** One call of the runtime. Its files have names of their own, as several may run at once. */
 export interface OciStep {

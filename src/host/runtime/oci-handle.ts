@@ -1,4 +1,4 @@
-import type { ContainerRef, RuntimeHandle } from "../../task/ports.js";
+import type { ContainerRef, CreateSpec, RuntimeHandle } from "../../task/ports.js";
 import { encodePlaces, type Placement } from "../cgroup/placement.js";
 import { handleReader, placementIn } from "./handle.js";
 import type { OciCommand } from "./oci-command.js";
@@ -13,11 +13,13 @@ export interface OciHandle {
   readonly mountPoint: string;
   readonly ioUid: number;
   readonly ioGid: number;
+  /** What its start will restore; undefined: it exists. */
+  readonly restore?: CreateSpec | undefined;
 }
 
 export const ociRuntime = "oci";
 
-export function encodeOciHandle({ command, placement, ...rest }: OciHandle): RuntimeHandle {
+export function encodeOciHandle({ command, placement, restore, ...rest }: OciHandle): RuntimeHandle {
   const { mode, path } = placement;
   return {
     runtime: ociRuntime,
@@ -26,6 +28,7 @@ export function encodeOciHandle({ command, placement, ...rest }: OciHandle): Run
     cgroup: path,
     places: encodePlaces(placement),
     ...rest,
+    ...(restore ? { restore: JSON.stringify(restore) } : {}),
   };
 }
 
@@ -38,5 +41,7 @@ export function decodeOciHandle(container: ContainerRef): OciHandle {
     mountPoint: text("mountPoint"),
     ioUid: number("ioUid"),
     ioGid: number("ioGid"),
+    // Our own words, checksummed by the core.
+    restore: container.handle.restore === undefined ? undefined : (JSON.parse(text("restore")) as CreateSpec),
   };
 }

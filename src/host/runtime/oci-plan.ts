@@ -1,11 +1,12 @@
 import { readFileSync } from "node:fs";
 import { isAbsolute } from "node:path";
-import type { ContainerRef, CreateSpec, ExecSpec } from "../../task/ports.js";
+import type { ContainerRef, CreateSpec, ExecSpec, RuntimeOptions } from "../../task/ports.js";
 import { mountPoint } from "../bundle.js";
 import type { Birth, OciBirth } from "../core/birth.js";
 import { encodeOps, file, mkdir, type Op } from "../core/ops.js";
 import { planStreams } from "../io/streams.js";
 import { refuse } from "../oci/check.js";
+import { restoreWords } from "./oci-checkpoint.js";
 import { deleteByForce, exchangeDirectory, noProgram, ociCommand, ociStep } from "./oci-command.js";
 import type { OciHandle } from "./oci-handle.js";
 import { openTimeoutMs } from "./plan.js";
@@ -37,6 +38,10 @@ const nothingOfOurs = {
   ops: encodeOps([]),
 } as const satisfies Partial<Birth>;
 
+/** Where the restoring runtime's CRIU works. */
+export const workDirectory = ({ criuWorkPath }: RuntimeOptions, directory: string): string => criuWorkPath || directory;
+
+/** The birth of an init that waits for its start; of one that is restored, which waits for nothing. */
 export function planOciCreate(
   request: CreateSpec,
   { key, namespace, runDirectory }: { readonly key: string; readonly namespace: string; readonly runDirectory: string },
@@ -50,11 +55,13 @@ export function planOciCreate(
   const target = request.rootfs.length > 0 ? mountPoint({ path: bundle }) : "";
   const remains = { argv: [...command, ...deleteByForce(id)], directory };
   const ops = [mkdir(directory, directoryMode), ...planRootfs(request.rootfs, target)];
+  const restored = request.checkpoint !== "";
   const words = [
-    ...["create", "--bundle", bundle, "--pid-file", step.pidFile],
+    ...(restored ? restoreWords(request, workDirectory(options, directory)) : ["create", "--bundle", bundle]),
+    ...["--pid-file", step.pidFile],
     ...(stdio.terminal ? ["--console-socket", step.consoleSocket] : []),
     ...(options.noPivotRoot ? ["--no-pivot"] : []),
-    ...(options.noNewKeyring ? ["--no-new-keyring"] : []),
+    ...(options.noNewKeyring && !restored ? ["--no-new-keyring"] : []),
     id,
   ];
   return {

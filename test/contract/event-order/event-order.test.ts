@@ -16,6 +16,7 @@ const spec = (id: string): CreateSpec => ({
   rootfs: [],
   stdio,
   options: {} as CreateSpec["options"],
+  checkpoint: "",
 });
 
 type Step =

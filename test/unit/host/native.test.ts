@@ -83,6 +83,7 @@ function request(change: (config: typeof ctr) => void = () => undefined): Create
       criuImagePath: "",
       criuWorkPath: "",
     },
+    checkpoint: "",
   };
 }
 

@@ -9,7 +9,7 @@ import type { Birth, OciBirth } from "../../../src/host/core/birth.js";
 import { CoreError, type OciCommands } from "../../../src/host/core/commands.js";
 import { createOciRuntime } from "../../../src/host/runtime/oci-cli.js";
 import { ociFailure } from "../../../src/host/runtime/oci-failure.js";
-import type { CreateSpec, RuntimeOptions } from "../../../src/task/ports.js";
+import type { CheckpointSpec, CreateSpec, RuntimeOptions } from "../../../src/task/ports.js";
 
 const EREMOTEIO = 121;
 
@@ -84,7 +84,7 @@ describe("failures", () => {
 
 class FakeCore implements OciCommands {
   readonly told: [command: string, key: string, detail?: unknown][] = [];
-  readonly births: { birth: Birth; oci: OciBirth }[] = [];
+  readonly births: { birth: Birth; oci: OciBirth; how: "create" | "restore" }[] = [];
   readonly failures = new Map<string, CoreError>();
 
   async #answer(command: string, key: string, detail?: unknown): Promise<void> {
@@ -95,12 +95,16 @@ class FakeCore implements OciCommands {
   async birth(): Promise<number> {
     throw new Error("births are the runtime's");
   }
-  async ociBirth(key: string, birth: Birth, oci: OciBirth) {
-    this.births.push({ birth, oci });
+  async ociBirth(key: string, birth: Birth, oci: OciBirth, how: "create" | "restore") {
+    this.births.push({ birth, oci, how });
     await this.#answer("ociBirth", key);
     return { pid: 4242, cgroups: "3:memory:/a/c\n1:pids:/a/c\n" };
   }
-  script = (key: string) => this.#answer("script", key);
+  readonly scripts: Uint8Array[] = [];
+  script = (key: string, ops: Uint8Array) => {
+    this.scripts.push(ops);
+    return this.#answer("script", key);
+  };
   start = (key: string) => this.#answer("start", key);
   ociStart = (key: string) => this.#answer("ociStart", key);
   watch = (key: string, _: string, watch: Birth["watch"], teardown: string) =>
@@ -136,7 +140,7 @@ describe("the runtime", () => {
   afterEach(() => rmSync(bundle, { recursive: true }));
 
   const runtime = () => createOciRuntime(core, { namespace: "ns", runDirectory: "/run/v", detect: () => host });
-  const request = (): CreateSpec => ({ id: "c", bundle, rootfs: [], stdio, options });
+  const request = (): CreateSpec => ({ id: "c", bundle, rootfs: [], stdio, options, checkpoint: "" });
 
   test("is given the options, the pid file and a socket for the terminal", async () => {
     const { pid, privatePids, handle } = await runtime().create("k", request());
@@ -194,5 +198,89 @@ describe("the runtime", () => {
     expect(Buffer.from(birth.script).toString()).toContain('{"args":["x"],"terminal":false}');
     expect(oci.program.argv).toContain("--detach");
     expect(oci.consoleSocket).toBe("");
+  });
+
+  const restoring = (): CreateSpec => ({ ...request(), checkpoint: "/images" });
+  const all: CheckpointSpec = {
+    imageDirectory: "/images",
+    workDirectory: "/work",
+    exit: true,
+    openTcp: true,
+    externalUnixSockets: true,
+    terminal: true,
+    fileLocks: true,
+    emptyNamespaces: ["network"],
+    cgroupsMode: "strict",
+  };
+  const programs = () => core.scripts.map((bytes) => Buffer.from(bytes).toString("latin1"));
+
+  test("restores at the start, and what it made is remembered then", async () => {
+    const created = await runtime().create("k", restoring());
+    expect(created).toMatchObject({ pid: 0, privatePids: true });
+    expect(core.told).toEqual([]);
+    const handle = await runtime().start("s", { id: "c", bundle, handle: created.handle });
+    const { oci, how } = core.births[0] ?? expect.fail("no birth");
+    const { program, pidFile, consoleSocket } = oci;
+    const work = pidFile.slice(0, pidFile.lastIndexOf("/"));
+    const begin = ["restore", "--detach", "--image-path", "/images", "--work-path", work, "--bundle", bundle];
+    const terminal = ["--console-socket", consoleSocket];
+    expect(program.argv.slice(8)).toEqual([...begin, "--pid-file", pidFile, ...terminal, "--no-pivot", "c"]);
+    expect(how).toBe("restore");
+    expect(core.told.map(([command]) => command)).toEqual(["ociBirth", "watch"]);
+    expect(handle).toMatchObject({ cgroup: "/a/c" });
+    expect(handle).not.toHaveProperty("restore");
+  });
+
+  test("ends a restored container that cannot be watched; what remains is its deletion's", async () => {
+    const { handle } = await runtime().create("k", restoring());
+    core.failures.set("s/watch", new CoreError(5, 0, "watch"));
+    await expect(runtime().start("s", { id: "c", bundle, handle })).rejects.toMatchObject({
+      message: expect.stringContaining("OCI runtime restore failed"),
+    });
+    expect(core.told.map(([command, key]) => [command, key])).toEqual([
+      ["ociBirth", "s/birth"],
+      ["watch", "s/watch"],
+      ["script", "s/end"],
+      ["script", "s/log"],
+    ]);
+  });
+
+  test("takes checkpoints with the options that it was asked for", async () => {
+    const { handle } = await runtime().create("k", request());
+    const container = { id: "c", bundle, handle };
+    await runtime().checkpoint("p", container, all);
+    const plain = { ...all, exit: false, openTcp: false, externalUnixSockets: false, terminal: false };
+    await runtime().checkpoint("q", container, { ...plain, fileLocks: false, emptyNamespaces: [], cgroupsMode: "" });
+    const [full = "", few = ""] = programs();
+    const words = ["checkpoint", "--image-path", "--work-path", "--tcp-established", "--ext-unix-sk", "--shell-job"];
+    for (const word of [...words, "--file-locks", "--empty-ns", "network", "--manage-cgroups-mode", "strict", "/work"])
+      expect(full).toContain(word);
+    expect(full).not.toContain("--leave-running");
+    expect(few).toContain("--leave-running");
+    for (const word of words.slice(3)) expect(few).not.toContain(word);
+  });
+
+  test("that fails is quoted with the last error of CRIU's log, which is kept in the bundle", async () => {
+    const { handle } = await runtime().create("k", request());
+    const work = mkdtempSync(join(bundle, "work-"));
+    const log = [
+      "(00.01) Error (criu/util.c:1534): rlimit: Can't setup RLIMIT_NOFILE",
+      "(00.02) Error (criu/tty.c:403): tty: Found slave peer 0 without a master",
+      "(00.03) Error (criu/cr-dump.c:2096): Dumping FAILED.",
+    ];
+    writeFileSync(join(work, "dump.log"), log.join("\n"));
+    core.failures.set("p/dump", refused('{"msg":"criu failed: type DUMP errno 0\\nlog file: /x"}'));
+    const failing = runtime().checkpoint("p", { id: "c", bundle, handle }, { ...all, workDirectory: work });
+    await expect(failing).rejects.toMatchObject({
+      code: "unknown",
+      message: `OCI runtime checkpoint failed: criu failed: type DUMP errno 0 log file: /x: tty: Found slave peer 0 without a master path= ${bundle}/criu-dump.log`,
+    });
+    expect(programs().at(-1)).toContain(log[1]);
+
+    core.failures.set("q/dump", refused('{"msg":"exec: \\"criu\\": executable file not found in $PATH"}'));
+    const missing = runtime().checkpoint("q", { id: "c", bundle, handle }, { ...all, workDirectory: "/nosuch" });
+    await expect(missing).rejects.toMatchObject({
+      message: 'OCI runtime checkpoint failed: exec: "criu": executable file not found in $PATH',
+    });
   });
 });

@@ -68,6 +68,7 @@ function plan(wish: Wish = {}) {
   const request: CreateSpec = {
     id: "t1",
     bundle,
+    checkpoint: "",
     rootfs: wish.rootfs ?? [],
     stdio: { stdin: "", stdout: "", stderr: "", terminal: wish.terminal ?? false },
     options: { ...options, ...wish.options },

@@ -123,6 +123,7 @@ test("a configuration with anything anywhere", { timeout }, () => {
               criuImagePath: "",
               criuWorkPath: "",
             },
+            checkpoint: "",
           },
           {
             namespace: "n",

@@ -2,8 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { CreateOptions } from "../../../src/gen/containerd/linux/runc/runc.js";
-import { Options } from "../../../src/gen/containerd/runc/v1/oci.js";
+import {
+  CreateOptions,
+  CheckpointOptions as LinuxCheckpointOptions,
+} from "../../../src/gen/containerd/linux/runc/runc.js";
+import { CheckpointOptions, Options } from "../../../src/gen/containerd/runc/v1/oci.js";
 import { CreateTaskRequest } from "../../../src/gen/containerd/task/v3/shim.js";
 import { Options as GenericOptions } from "../../../src/gen/runtimeoptions/v1/api.js";
 import {
@@ -14,6 +17,7 @@ import {
   toRuntimeOptions,
   toTimestamp,
 } from "../../../src/rpc/convert.js";
+import { toCheckpointSpec } from "../../../src/rpc/convert-checkpoint.js";
 
 const none = await toRuntimeOptions(undefined);
 
@@ -89,9 +93,51 @@ test("times keep their nanoseconds", () => {
   expect(fromTimestamp(undefined)).toBe(0n);
 });
 
-test("a checkpoint is refused", () => {
-  const request = CreateTaskRequest.fromPartial({ id: "a", checkpoint: "/c" });
-  expect(() => toCreateSpec(request, none)).toThrow(expect.objectContaining({ code: "invalid_argument" }));
+test("a container from a checkpoint, but from no other's increment", () => {
+  const request = (checkpoint: string, parentCheckpoint = "") =>
+    CreateTaskRequest.fromPartial({ id: "a", checkpoint, parentCheckpoint });
+  expect(toCreateSpec(request("/c"), none)).toMatchObject({ checkpoint: "/c" });
+  expect(toCreateSpec(request(""), none)).toMatchObject({ checkpoint: "" });
+  expect(() => toCreateSpec(request("/c", "/p"), none)).toThrow(expect.objectContaining({ code: "invalid_argument" }));
+});
+
+describe("a checkpoint", () => {
+  const fields = {
+    exit: true,
+    openTcp: true,
+    externalUnixSockets: true,
+    terminal: true,
+    fileLocks: true,
+    emptyNamespaces: ["network"],
+    cgroupsMode: "soft",
+  };
+  const read = (path: string, typeUrl = "", value: Uint8Array = new Uint8Array(0)) =>
+    toCheckpointSpec({ id: "a", path, options: { typeUrl, value } });
+
+  test.each([
+    ["containerd.runc.v1.CheckpointOptions", CheckpointOptions],
+    ["type.googleapis.com/containerd.linux.runc.CheckpointOptions", LinuxCheckpointOptions],
+  ])("with options of %s", (typeUrl, codec) => {
+    const value = codec.encode(codec.fromPartial({ ...fields, imagePath: "/i", workPath: "/w" })).finish();
+    expect(read("/p", typeUrl, value)).toEqual({ ...fields, imageDirectory: "/p", workDirectory: "/w" });
+    expect(read("", typeUrl, value)).toMatchObject({ imageDirectory: "/i" });
+  });
+
+  test("without any leaves the container running", () => {
+    expect(read("/p")).toMatchObject({ imageDirectory: "/p", workDirectory: "", exit: false, emptyNamespaces: [] });
+  });
+
+  const relative = CheckpointOptions.encode(CheckpointOptions.fromPartial({ workPath: "w" })).finish();
+  test.each([
+    ["", "", new Uint8Array(0), 'path "" is not absolute'],
+    ["/p", "containerd.runc.v1.CheckpointOptions", relative, 'work_path "w" is not absolute'],
+    ["/p", "x.Y", new Uint8Array(0), 'checkpoint options of unknown type "x.Y"'],
+    ["/p", "containerd.runc.v1.CheckpointOptions", Buffer.from([0xff]), "malformed checkpoint options"],
+  ])("%j with %s is refused", (path, typeUrl, value, message) => {
+    expect(() => read(path, typeUrl, value)).toThrow(
+      expect.objectContaining({ code: "invalid_argument", message: expect.stringContaining(message) }),
+    );
+  });
 });
 
 test.each([

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { kill, pause, update } from "../../../src/task/control.js";
+import { checkpoint, kill, pause, update } from "../../../src/task/control.js";
 import type { Exit } from "../../../src/task/exit-waiters.js";
 import { addExec, deleteExec, startExec, startInit } from "../../../src/task/life.js";
-import type { CreateSpec } from "../../../src/task/ports.js";
+import type { CheckpointSpec, CreateSpec } from "../../../src/task/ports.js";
 import { SimCore, type SimRequest } from "../../support/sim-core.js";
 
 const stdio = { stdin: "", stdout: "", stderr: "", terminal: false };
@@ -25,6 +25,7 @@ const spec = (id: string): CreateSpec => ({
   rootfs: [],
   stdio,
   options: {} as CreateSpec["options"],
+  checkpoint: "",
 });
 const create = (id = "c1") => ask("create", (registry, call) => registry.create(id, async () => spec(id), call));
 const start = () => ask("start", (registry, call) => startInit(registry.world, registry.get("c1"), call));
@@ -200,5 +201,92 @@ describe("an exec", () => {
 
   test("with the container's own id is refused: their exits could not be told apart", async () => {
     expect(await exec("c1")).toBe("already_exists id c1");
+  });
+});
+
+describe("a checkpoint", () => {
+  const taken: CheckpointSpec = {
+    imageDirectory: "/i",
+    workDirectory: "",
+    exit: false,
+    openTcp: false,
+    externalUnixSockets: false,
+    terminal: false,
+    fileLocks: false,
+    emptyNamespaces: [],
+    cgroupsMode: "",
+  };
+  const take = (exit = false) =>
+    ask("checkpoint", (registry, call) => checkpoint(registry.world, registry.get("c1"), { ...taken, exit }, call));
+  const fromCheckpoint = () =>
+    ask("create", (registry, call) => registry.create("c1", async () => ({ ...spec("c1"), checkpoint: "/i" }), call));
+
+  test("is of a process that runs or is paused", async () => {
+    await create();
+    expect(await take()).toBe("unknown cannot checkpoint a task in created state");
+    await start();
+    expect(await take()).toBe("ok undefined");
+    await ask("pause", (registry, call) => pause(registry.world, registry.get("c1"), call));
+    expect(await take()).toBe("ok undefined");
+    expect(kinds()).toEqual(["create", "start", "checkpointed", "paused", "checkpointed"]);
+    expect(core.published.at(-1)).toMatchObject({ topic: "/tasks/checkpointed", event: { checkpoint: "/i" } });
+    core.exit("c1", "", 0);
+    await core.settle();
+    expect(await take()).toBe("unknown cannot checkpoint a stopped container");
+  });
+
+  test("may be the end of the container", async () => {
+    await create();
+    await start();
+    expect(await take(true)).toBe("ok undefined");
+    await core.settle();
+    expect(core.registry.get("c1")).toMatchObject({ init: { status: "stopped", exit: { status: 137 } } });
+    expect(kinds().sort()).toEqual(["checkpointed", "create", "exit", "start"]);
+  });
+
+  test("makes a container without a process, which its start restores", async () => {
+    expect(await fromCheckpoint()).toBe("ok 0");
+    expect(core.published[0]).toMatchObject({ event: { kind: "create", checkpoint: "/i", pid: 0 } });
+    expect(await exec()).toBe("unknown cannot exec in a created state");
+    expect(await take()).toBe("unknown cannot checkpoint a task in created state");
+    const answer = await start();
+    const { init, handle } = core.registry.get("c1");
+    expect(answer).toBe(`ok ${init.pid}`);
+    expect(init).toMatchObject({ status: "running", pid: expect.any(Number) });
+    expect(handle).toEqual({});
+    expect(core.published[1]).toMatchObject({ event: { kind: "start", pid: init.pid } });
+    expect(await exec()).toBe("ok undefined");
+  });
+
+  test("may be restored by the next daemon, and what is remembered of it is kept", async () => {
+    await fromCheckpoint();
+    const started = core.request("start", (registry, call) => startInit(registry.world, registry.get("c1"), call));
+    await core.deliver(1);
+    core.crash();
+    core.start();
+    await core.settle();
+    const { pid } = core.registry.get("c1").init;
+    expect(pid).toBeGreaterThan(0);
+    expect(started.answers).toEqual([`ok ${pid}`]);
+    core.crash();
+    core.start();
+    await core.settle();
+    expect(core.registry.get("c1")).toMatchObject({ handle: {}, init: { pid, status: "running" } });
+    expect(kinds()).toEqual(["create", "start"]);
+  });
+
+  test("that cannot be restored leaves a container to be deleted, or to be started again", async () => {
+    await fromCheckpoint();
+    core.failNextBirth = "error";
+    expect(await start()).toBe("unknown the child died");
+    expect(core.registry.get("c1").isCheckpoint).toBe(true);
+    expect(await start()).toMatch(/^ok [1-9]/);
+    await remove();
+  });
+
+  test("that nobody restores can be deleted", async () => {
+    await fromCheckpoint();
+    expect(await remove()).toMatch(/^ok /);
+    expect(kinds()).toEqual(["create", "delete"]);
   });
 });

@@ -28,6 +28,7 @@ const containerSpec = (id: string): CreateSpec => ({
   rootfs: [],
   stdio: { stdin: "", stdout: "", stderr: "", terminal: false },
   options: {} as CreateSpec["options"],
+  checkpoint: "",
 });
 const create = (id = "p") =>
   ask("create", (registry, call) => createSandbox(registry, async () => ({ ...spec, id }), call));
