@@ -89,8 +89,8 @@ static struct vg_process *process_new(struct vg_core *core, struct vg_container 
         }
         p->core = core;
         p->exec = exec;
-        p->oci = birth->oci;
-        p->runs = birth->oci && birth->oci->runs;
+        p->oci = birth->oci || birth->restore;
+        p->runs = birth->restore || (birth->oci && birth->oci->runs);
         p->container = c;
         p->pidfd = -1;
         p->fds = VG_NO_STREAMS;
@@ -183,7 +183,7 @@ static int give_birth(struct vg_core *core, struct vg_kept *kept, struct vg_read
         q = vg_helper_fork(&p->helper, core->loop, run_birth, (void *)&order);
         /* The payload, into which these two point, ends with this call; only the child needs them. */
         birth.script = birth.ops = (struct vg_bytes){0};
-        if (p->oci)
+        if (birth.oci) /* no watch to be armed */
                 vg_birth_done(&birth);
         p->birth = birth;
         p->born = kept;
@@ -208,6 +208,10 @@ int vg_container_birth(struct vg_core *core, struct vg_kept *kept, struct vg_rea
 
 int vg_container_oci_birth(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r) {
         return give_birth(core, kept, r, vg_birth_decode_oci);
+}
+
+int vg_container_restore(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r) {
+        return give_birth(core, kept, r, vg_birth_decode_restore);
 }
 
 int vg_container_oci_restore(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r) {

@@ -124,6 +124,7 @@ static const struct {
         {VG_CMD_REPLY, KEYED, cmd_reply, NULL},
         {VG_CMD_OCI_BIRTH, ONCE, NULL, vg_container_oci_birth},
         {VG_CMD_OCI_RESTORE, ONCE, NULL, vg_container_oci_restore},
+        {VG_CMD_RESTORE, ONCE, NULL, vg_container_restore},
         {VG_CMD_OCI_START, ONCE, NULL, vg_container_oci_start},
         {VG_CMD_WATCH, ONCE, NULL, vg_container_watch},
         {VG_CMD_SANDBOX, ONCE, NULL, vg_sandbox_enter},

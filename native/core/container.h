@@ -42,7 +42,7 @@ struct vg_process {
         struct vg_kept *born, *started; /* who waits for BIRTH, for START */
         bool ready, executing;          /* 'r', 'x' */
         char *cgroups;                  /* an init's /proc/PID/cgroup, as the helper of an OCI runtime found it */
-        bool oci;                       /* made by an OCI runtime; the helper runs its program, for birth and start */
+        bool oci;                       /* made by an OCI runtime or CRIU; the helper runs the program, for birth and start */
         bool runs;                      /* restored: its birth is its start */
         bool failed;                    /* the birth: answered when helper and child are gone */
         struct vg_helper_error error;
@@ -95,6 +95,7 @@ void vg_process_journal(struct vg_process *init, bool present);
 int vg_container_birth(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);
 int vg_container_oci_birth(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);
 int vg_container_oci_restore(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);
+int vg_container_restore(struct vg_core *core, struct vg_kept *kept, struct vg_reader *r);
 void vg_birth_fail(struct vg_process *process, int status, uint32_t op, const char *text);
 void vg_birth_created(struct vg_process *process);
 void vg_birth_answer(struct vg_process *process);

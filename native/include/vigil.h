@@ -143,6 +143,8 @@ enum vg_command {
         VG_CMD_SANDBOX = 100,
         /* as OCI_BIRTH, of an init that is restored: it runs already, so its birth is its start */
         VG_CMD_OCI_RESTORE = 110,
+        /* str key, struct birth, struct restore -> RESULT as of BIRTH: an init that CRIU restores; it runs then */
+        VG_CMD_RESTORE = 111,
 };
 
 /* ---- struct birth ----
@@ -163,7 +165,13 @@ enum vg_command {
  * that it was told of, or "") is empty; a failure is -EREMOTEIO, and the message is the last line of the log, or the output
  * struct oci_birth: struct program (ends when the process is there), struct program undo (run if the birth fails after it; no argv:
  *      none), str pid_file, str console_socket ("": no terminal), list(str) files (unlinked at the end). The birth has no watch, no
- *      cgroup and no child ops */
+ *      cgroup and no child ops
+ * struct criu: str program (looked for in PATH), u32 request (criu_req_type of CRIU's rpc.proto), bytes options (its criu_opts, without
+ *      descriptors), str images, str work (directories), u32 timeout_ms: a failure is -EREMOTEIO, CRIU's log says more
+ * struct restore: struct criu, str root (what the container's / is made of), list(str) inherited (three: what the images call
+ *      descriptors 0, 1 and 2; "": nothing that is to be replaced by the container's end of a stream), list(str) directories, list(str)
+ *      files (mount points, made in root if missing), bytes undo (host ops, run if CRIU fails). The birth has no cgroup and no child
+ *      ops: CRIU puts processes where the options say */
 enum vg_stream {
         VG_STREAM_NULL = 0,    /* /dev/null */
         VG_STREAM_PATH = 1,    /* a FIFO, or an existing regular file (append) */
@@ -198,6 +206,7 @@ enum vg_host_op {
         VG_OP_RUN = 25,                  /* struct program */
         VG_OP_SWEEP = 26,                /* str path: a directory of files goes with them; absent is success */
         VG_OP_FILE = 27,                 /* str path, u32 mode, bytes content: a new file, in place of an old one */
+        VG_OP_CRIU = 30,                 /* struct criu */
 };
 
 enum vg_child_op {

@@ -18,6 +18,7 @@
 #include "runtime/message.h"
 #include "runtime/mount.h"
 #include "runtime/oci_birth.h"
+#include "runtime/restore.h"
 #include "runtime/runtime.h"
 #include "runtime/seccomp.h"
 #include "runtime/spawn.h"
@@ -206,6 +207,8 @@ static int give_birth(struct helper *h, struct vg_failure *failure) {
                 return vg_oci_birth(h->birth, &h->streams, h->channel, failure);
         if (status == 0)
                 status = await_watch(h, failure);
+        if (status == 0 && h->birth->restore)
+                return vg_restore_birth(h->birth, &h->streams, h->channel, &h->host, failure);
         return status < 0 ? status : make_child(h, host_ops, failure);
 }
 

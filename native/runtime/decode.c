@@ -51,7 +51,12 @@ static int check_birth(const struct vg_birth *birth) {
                 return -EBADMSG;
         if (birth->oci && (!birth->oci->program.argv[0] || birth->ops.size > 0 || birth->watch || birth->cgroup))
                 return -EBADMSG;
+        if (birth->restore &&
+            (vg_strings_count(birth->restore->inherited) != 3 || birth->ops.size > 0 || birth->cgroup || birth->exec[0]))
+                return -EBADMSG;
         int status = check_ops(birth->script, vg_op_shape_host);
+        if (status == 0 && birth->restore)
+                status = check_ops(birth->restore->undo, vg_op_shape_host);
         return status < 0 ? status : check_ops(birth->ops, vg_op_shape_child);
 }
 
@@ -106,6 +111,25 @@ static void get_oci(struct vg_reader *r, struct vg_birth *birth) {
         birth->oci->files = vg_get_strv(r);
 }
 
+static void get_restore(struct vg_reader *r, struct vg_birth *birth) {
+        struct vg_restore *restore = birth->restore = calloc(1, sizeof *restore);
+        if (!restore) {
+                r->error = -ENOMEM;
+                return;
+        }
+        restore->criu.program = vg_get_str(r);
+        restore->criu.request = vg_get_u32(r);
+        restore->criu.options = vg_get_bytes(r);
+        restore->criu.images = vg_get_str(r);
+        restore->criu.work = vg_get_str(r);
+        restore->criu.timeout_ms = vg_get_u32(r);
+        restore->root = vg_get_str(r);
+        restore->inherited = vg_get_strv(r);
+        restore->directories = vg_get_strv(r);
+        restore->files = vg_get_strv(r);
+        restore->undo = vg_get_bytes(r);
+}
+
 static int check(struct vg_reader *r, struct vg_birth birth, struct vg_birth *ret_birth) {
         int status = vg_reader_end(r);
         if (status == 0)
@@ -127,6 +151,25 @@ int vg_birth_decode_oci(struct vg_reader *r, struct vg_birth *ret_birth) {
         struct vg_birth birth = get_birth(r);
         get_oci(r, &birth);
         return check(r, birth, ret_birth);
+}
+
+int vg_birth_decode_restore(struct vg_reader *r, struct vg_birth *ret_birth) {
+        struct vg_birth birth = get_birth(r);
+        get_restore(r, &birth);
+        return check(r, birth, ret_birth);
+}
+
+static void restore_free(struct vg_restore *restore) {
+        if (!restore)
+                return;
+        free(restore->criu.program);
+        free(restore->criu.images);
+        free(restore->criu.work);
+        free(restore->root);
+        vg_strv_free(restore->inherited);
+        vg_strv_free(restore->directories);
+        vg_strv_free(restore->files);
+        free(restore);
 }
 
 static void oci_free(struct vg_oci *oci) {
@@ -158,5 +201,6 @@ void vg_birth_done(struct vg_birth *birth) {
         free(birth->joins);
         vg_strv_free(birth->cgroup_directories);
         oci_free(birth->oci);
+        restore_free(birth->restore);
         *birth = (struct vg_birth){0};
 }

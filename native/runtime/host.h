@@ -34,5 +34,6 @@ VG_HOST_OP(vg_host_cpu_affinity); /* scheduling.c */
 VG_HOST_OP(vg_host_run_program);  /* host_program.c */
 VG_HOST_OP(vg_host_sweep);
 VG_HOST_OP(vg_host_file);
+VG_HOST_OP(vg_host_criu); /* criu.c */
 
 #endif

@@ -7,45 +7,9 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
-#include "runtime/message.h"
+#include "runtime/adoption.h"
 #include "runtime/oci_console.h"
 #include "runtime/program.h"
-
-#define CGROUPS_MAX 12288 /* bytes of /proc/PID/cgroup: room for a dozen hierarchies with long paths */
-
-/* Read here, while the process cannot be reaped yet: later its number may be another's. Nothing when it cannot be read. */
-static size_t read_cgroups(pid_t pid, char *text, size_t size) {
-        char path[64];
-        snprintf(path, sizeof path, "/proc/%d/cgroup", (int)pid);
-        _cleanup_fclose_ FILE *file = fopen(path, "re");
-        return file ? fread(text, 1, size, file) : 0;
-}
-
-/* What the core may say to 'p' is 'g'; it says nothing when it has given the birth up. */
-static int hand_over(const struct vg_birth *birth, int channel, pid_t pid, struct vg_failure *f) {
-        char tag = 0, message[1 + sizeof(uint32_t) + CGROUPS_MAX] = {'p'};
-        uint32_t number = (uint32_t)pid;
-        size_t size = 1 + sizeof number;
-        memcpy(message + 1, &number, sizeof number);
-        if (!birth->exec[0])
-                size += read_cgroups(pid, message + size, CGROUPS_MAX);
-        int status = vg_message_send(channel, message, size, NULL, 0);
-        if (status == 0)
-                status = vg_message_receive(channel, &tag, NULL);
-        if (status == 0 && tag != 'g')
-                status = -EPROTO;
-        return status < 0 ? vg_fail(f, status, "talk to the core") : 0;
-}
-
-/* A child of the core, as we are: a runtime's orphans come to it. Another's process is neither watched nor killed. */
-static bool is_sibling(pid_t pid) {
-        char path[64], text[512], state;
-        int parent;
-        snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-        _cleanup_fclose_ FILE *file = fopen(path, "re");
-        const char *behind_comm = file && fgets(text, sizeof text, file) ? strrchr(text, ')') : NULL;
-        return behind_comm && sscanf(behind_comm + 1, " %c %d", &state, &parent) == 2 && parent == getppid();
-}
 
 static int read_pid(const char *path, pid_t *ret_pid, struct vg_failure *f) {
         long pid = 0;
@@ -54,10 +18,10 @@ static int read_pid(const char *path, pid_t *ret_pid, struct vg_failure *f) {
                 return vg_fail(f, -errno, "read the runtime's pid file %s", path);
         if (fscanf(file, "%ld", &pid) != 1 || pid <= 0 || pid > INT32_MAX)
                 return vg_fail_words(f, -EBADMSG, "the runtime's pid file %s holds no pid", path);
-        if (!is_sibling((pid_t)pid))
-                return vg_fail_words(f, -ECHILD, "process %ld, which the runtime made, is no child of vigil's", pid);
-        *ret_pid = (pid_t)pid;
-        return 0;
+        int status = vg_adoption_check((pid_t)pid, f);
+        if (status == 0)
+                *ret_pid = (pid_t)pid;
+        return status;
 }
 
 static int run(const struct vg_birth *birth, struct vg_streams *streams, int channel, pid_t *ret_pid, struct vg_failure *f) {
@@ -101,7 +65,7 @@ int vg_oci_birth(const struct vg_birth *birth, struct vg_streams *streams, int c
         pid_t pid = 0;
         int status = run(birth, streams, channel, &pid, f);
         if (status == 0)
-                status = hand_over(birth, channel, pid, f);
+                status = vg_adoption(birth, channel, pid, f);
         if (status < 0)
                 undo(birth->oci, pid);
         for (char **file = birth->oci->files; *file; file++)

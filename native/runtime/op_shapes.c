@@ -26,6 +26,7 @@ static const struct vg_op_shape host_shapes[] = {
         {VG_OP_RUN, "Sbs4", "run"},
         {VG_OP_SWEEP, "s", "sweep directory"},
         {VG_OP_FILE, "s4b", "make file"},
+        {VG_OP_CRIU, "s4bss4", "run CRIU"},
 };
 
 static const struct vg_op_shape child_shapes[] = {

@@ -30,6 +30,7 @@
 #include <stdint.h>
 
 #include "lib/wire.h"
+#include "runtime/criu.h"
 #include "runtime/program.h"
 
 #define VG_COMM_BEFORE_EXEC "vigil:init" /* comm of a child until execve changes it: how a death before execve is told */
@@ -47,6 +48,13 @@ struct vg_oci {
         char *pid_file, *console;        /* console "": no terminal */
         char **files;
         bool runs; /* needs no start */
+};
+
+/* struct restore of vigil.h, decoded. */
+struct vg_restore {
+        struct vg_criu criu;
+        char *root, **inherited, **directories, **files;
+        struct vg_bytes undo;
 };
 
 struct vg_join {
@@ -72,7 +80,8 @@ struct vg_birth {
         uint8_t cgroup;
         char **cgroup_directories;
         struct vg_bytes ops;
-        struct vg_oci *oci; /* NULL: the child is made here */
+        struct vg_oci *oci; /* NULL: the child is made here, or restored: */
+        struct vg_restore *restore;
         /* Not of the plan, but of who carries it out: */
         int listener;       /* >= 0: the init does not wait for its channel's 's' but for who connects here, and speaks to that */
         uint32_t preserved; /* so many descriptors from 3 on are left to the process */
@@ -82,6 +91,8 @@ struct vg_birth {
 int vg_birth_decode(struct vg_reader *r, struct vg_birth *ret_birth);
 /* The same with struct oci_birth behind it, whose inputs are borrowed, too. */
 int vg_birth_decode_oci(struct vg_reader *r, struct vg_birth *ret_birth);
+/* With struct restore behind it. */
+int vg_birth_decode_restore(struct vg_reader *r, struct vg_birth *ret_birth);
 void vg_birth_done(struct vg_birth *birth);
 
 /* Both run in a freshly forked child of the core and never return. `init_pidfd` is the init's for an exec, else -1. */

@@ -35,6 +35,7 @@ static int (*handler_of(uint16_t code))(struct vg_host *, const struct vg_op_arg
                 {VG_OP_RUN, vg_host_run_program},
                 {VG_OP_SWEEP, vg_host_sweep},
                 {VG_OP_FILE, vg_host_file},
+                {VG_OP_CRIU, vg_host_criu},
         };
         for (size_t i = 0; i < VG_COUNT(table); i++)
                 if (table[i].code == code)

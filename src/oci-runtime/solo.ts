@@ -82,6 +82,7 @@ export function createSolo(target: Target): Solo {
   return {
     birth,
     script,
+    restore: () => Promise.reject(new VigilError("unimplemented", "restore: not implemented without a supervisor")),
     start: () => letGo(directory),
     signal: (key, _container, _exec, signal) => {
       if (!init) throw new VigilError("failed_precondition", "there is no process to send a signal to");

@@ -1,5 +1,17 @@
 // Checkpoint and restore through the shim, with real CRIU. `test/bed/bed.sh criu` fetches one for kernels that Debian 12's does not know.
-import { existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { CheckpointOptions, Options } from "../../src/gen/containerd/runc/v1/oci.js";
@@ -49,8 +61,8 @@ async function untilCounted(number: number): Promise<void> {
 
 const any = (typeUrl: string, value: Uint8Array) => ({ typeUrl, value });
 
-function calls(bundle: Bundle, binaryName: string) {
-  client = new ReflectingClient(shim.start(bundle).socket);
+function calls(bundle: Bundle, binaryName: string, env: Record<string, string> = {}) {
+  client = new ReflectingClient(shim.start(bundle, env).socket);
   const call = (method: string, more: Fields = {}) => client.call(task, method, { id: bundle.id, ...more });
   const options = any(
     Options.$type,
@@ -73,7 +85,10 @@ function calls(bundle: Bundle, binaryName: string) {
   };
 }
 
-describe.skipIf(criu.path === undefined).each([["runc"]])("a checkpoint by %s", (binaryName) => {
+describe.skipIf(criu.path === undefined).each([
+  ["runc", "runc"],
+  ["vigil's own runtime", ""],
+])("a checkpoint by %s", (_, binaryName) => {
   beforeEach(() => begin(criu.path));
 
   test("ends the container, and another one goes on where it was", async () => {
@@ -159,8 +174,119 @@ describe.skipIf(criu.path === undefined).each([["runc"]])("a checkpoint by %s", 
   });
 });
 
+/** Much of what a configuration can ask for: everything here is in the images, or the host's under another name. */
+function rich(id: string, name: string): Bundle {
+  const data = join(shim.dir, `data-${id}`);
+  mkdirSync(data);
+  writeFileSync(join(data, "name"), name);
+  const script = "i=0; while read line; do i=$((i+1)); echo $i $line $(cat /data/name) $(cat /etc/name); done";
+  return shim.bundle(id, {
+    args: ["/bin/sh", "-c", script],
+    memoryLimit: 32 << 20,
+    change: (config) => {
+      const flags = ["nosuid", "noexec", "nodev"];
+      (config.mounts as unknown[]).push(
+        { destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "size=65536k"] },
+        { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: flags },
+        { destination: "/sys", type: "sysfs", source: "sysfs", options: [...flags, "ro"] },
+        { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...flags, "ro"] },
+        { destination: "/data", type: "bind", source: data, options: ["rbind", "ro"] },
+        { destination: "/etc/name", type: "bind", source: join(data, "name"), options: ["bind"] },
+      );
+      config.hostname = "restored";
+      config.root = { path: "rootfs", readonly: true };
+      Object.assign(config.linux as object, {
+        maskedPaths: ["/proc/acpi", "/proc/keys", "/proc/timer_list", "/sys/firmware"],
+        readonlyPaths: ["/proc/sys", "/proc/irq"],
+        seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["sethostname"], action: "SCMP_ACT_ERRNO" }] },
+      });
+    },
+  });
+}
+
+describe.skipIf(criu.path === undefined)("a container with much of its own", () => {
+  beforeEach(() => begin(criu.path));
+
+  test("is restored as another one, with that one's streams, mounts and cgroups", async () => {
+    const stdin = join(shim.dir, "in");
+    execFileSync("mkfifo", [stdin]);
+    const fifo = openSync(stdin, constants.O_RDWR);
+    const say = (line: string) => writeSync(fifo, `${line}\n`);
+    const lines = () => (existsSync(output) ? readFileSync(output, "utf8").split("\n").slice(0, -1) : []);
+
+    const first = calls(rich("p6", "old"), "");
+    await first.create({ stdin });
+    await first.call("Start");
+    say("one");
+    await expect.poll(lines, patiently).toEqual(["1 one old old"]);
+    await first.checkpoint({ exit: true });
+    await first.call("Wait");
+    await first.call("Delete");
+    await first.call("Shutdown");
+    client[Symbol.dispose]();
+
+    const { call, create, end } = calls(rich("p7", "new"), "");
+    await create({ stdin, checkpoint: images });
+    const { pid } = await call("Start");
+    say("two");
+    await expect.poll(lines, patiently).toEqual(["1 one old old", "2 two new new"]);
+    expect(readFileSync(`/proc/${pid}/cgroup`, "utf8")).toMatch(/:memory:.*p7$|^0::.*p7$/m);
+    expect(readFileSync(`/proc/${pid}/cgroup`, "utf8")).not.toContain("p6");
+    expect(readFileSync(`/proc/${pid}/status`, "utf8")).toMatch(/^Seccomp:\s*2$/m);
+
+    const eater = { args: ["/bin/sh", "-c", "head -c 200000000 /dev/zero | tail"], cwd: "/", env: ["PATH=/bin"] };
+    const spec = any("types.containerd.io/opencontainers/runtime-spec/1/Process", Buffer.from(JSON.stringify(eater)));
+    await call("Exec", { execId: "e1", spec });
+    await call("Start", { execId: "e1" });
+    await call("Wait", { execId: "e1" });
+    await call("Delete", { execId: "e1" });
+    const { reports } = (await client.call("vigil.v1.Vigil", "OomReports", {})) as { reports: unknown[] };
+    expect(reports).not.toEqual([]);
+    expect(await call("State")).toMatchObject({ status: RUNNING, pid });
+    closeSync(fifo);
+    await end();
+  });
+
+  test.each([
+    [
+      "a namespace that is joined",
+      { type: "ipc", path: "/proc/self/ns/ipc" },
+      "linux.namespaces[5].path: a ipc namespace",
+    ],
+    ["a time namespace", { type: "time" }, "linux.namespaces[5]: a time namespace"],
+  ])("is not taken with %s", async (_, namespace, words) => {
+    const bundle = shim.bundle("p8", {
+      args: counting,
+      change: (config) => {
+        const linux = config.linux as { namespaces: { type: string }[] };
+        linux.namespaces = [...linux.namespaces.filter(({ type }) => type !== namespace.type), namespace];
+      },
+    });
+    const { call, create, checkpoint, end } = calls(bundle, "");
+    await create();
+    await call("Start");
+    await expect(checkpoint()).rejects.toThrow("not implemented");
+    await expect(checkpoint()).rejects.toThrow(words.replace("[5]", `[${namespace.type === "ipc" ? 4 : 5}]`));
+    await end();
+  });
+});
+
 describe("without CRIU", () => {
   beforeEach(() => begin(undefined));
+
+  test("vigil says what to install, and the container goes on", async () => {
+    const path = join(shim.dir, "bin");
+    mkdirSync(path);
+    symlinkSync(process.execPath, join(path, "node"));
+    const { call, create, checkpoint, end } = calls(shim.bundle("p9", { args: counting }), "", { PATH: path });
+    await create();
+    await call("Start");
+    await expect(checkpoint({ exit: true })).rejects.toThrow(
+      'exec: "criu": executable file not found in $PATH: install CRIU (Debian: apt-get install criu)',
+    );
+    await untilCounted(counted().length + 3);
+    await end();
+  });
 
   test("runc says what is missing, and the container goes on", async () => {
     const runc = (process.env.PATH ?? "").split(":").find((directory) => existsSync(join(directory, "runc")));

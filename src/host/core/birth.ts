@@ -21,6 +21,32 @@ export interface OciBirth {
   readonly files: readonly string[];
 }
 
+/** `struct criu` of vigil.h. */
+export interface Criu {
+  /** Looked for in PATH. */
+  readonly program: string;
+  readonly request: number;
+  /** CRIU's criu_opts, encoded, without descriptors. */
+  readonly options: Uint8Array;
+  readonly images: string;
+  readonly work: string;
+  readonly timeoutMs: number;
+}
+
+/** `struct restore` of vigil.h: CRIU makes the process. */
+export interface Restore {
+  readonly criu: Criu;
+  /** What the container's / is made of. */
+  readonly root: string;
+  /** Names that the images have for what streams replace; "": for nothing. */
+  readonly inherited: readonly [string, string, string];
+  /** Mount points in `root`, made if missing. */
+  readonly directories: readonly string[];
+  readonly files: readonly string[];
+  /** Run if CRIU fails. */
+  readonly undo: Ops;
+}
+
 /** An encoded list of ops (src/host/core/ops.ts). */
 export type Ops = Uint8Array;
 

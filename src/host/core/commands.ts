@@ -1,4 +1,4 @@
-import type { Birth, OciBirth, Ops } from "./birth.js";
+import type { Birth, OciBirth, Ops, Restore } from "./birth.js";
 
 /** Where the core goes to be a pod. */
 export interface CoreSandbox {
@@ -17,6 +17,8 @@ export interface CoreSandbox {
 export interface CoreCommands {
   /** Resolves with the pid: an init waits for start(), an exec has passed execve. */
   birth(key: string, birth: Birth): Promise<number>;
+  /** As birth(), of an init that runs when this resolves. */
+  restore(key: string, birth: Birth, restore: Restore): Promise<number>;
   script(key: string, ops: Ops, options: { readonly undo: boolean }): Promise<void>;
   start(key: string, container: string): Promise<void>;
   signal(key: string, container: string, exec: string, signal: number): Promise<void>;

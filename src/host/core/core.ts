@@ -1,9 +1,9 @@
 import { VigilError } from "../../base/errors.js";
 import type { Fact } from "../../task/facts.js";
-import type { Birth, OciBirth, Ops } from "./birth.js";
+import type { Birth, OciBirth, Ops, Restore } from "./birth.js";
 import type { Channel } from "./channel.js";
 import { CoreError, type CoreSandbox, type OciCommands, type SandboxCommands } from "./commands.js";
-import { encodeBirth, encodeOciBirth } from "./encode-birth.js";
+import { encodeBirth, encodeOciBirth, encodeRestore } from "./encode-birth.js";
 import {
   abiVersion,
   type CoreRecord,
@@ -39,6 +39,7 @@ const commands = {
   watch: 86,
   sandbox: 100,
   ociRestore: 110,
+  restore: 111,
 } as const;
 
 /** What the core tells: facts and requests in the order in which they happened. */
@@ -108,6 +109,11 @@ export class Core implements OciCommands, SandboxCommands {
     const payload = new Writer().str(key).raw(encodeBirth(birth)).raw(encodeOciBirth(oci));
     const result = await this.#command(how === "create" ? commands.ociBirth : commands.ociRestore, key, payload);
     return { pid: pidOf(result), cgroups: result.message };
+  }
+
+  restore(key: string, birth: Birth, restore: Restore): Promise<number> {
+    const payload = new Writer().str(key).raw(encodeBirth(birth)).raw(encodeRestore(restore));
+    return this.#command(commands.restore, key, payload).then(pidOf);
   }
 
   async ociStart(key: string, container: string, ops: Ops): Promise<void> {

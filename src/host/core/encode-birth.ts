@@ -1,5 +1,5 @@
-import type { Birth, OciBirth, StreamKind } from "./birth.js";
-import { writeProgram } from "./ops.js";
+import type { Birth, OciBirth, Restore, StreamKind } from "./birth.js";
+import { writeCriu, writeProgram } from "./ops.js";
 import { Writer } from "./writer.js";
 
 /** enum vg_stream */
@@ -41,4 +41,9 @@ export function encodeOciBirth({ program, undo, pidFile, consoleSocket, files }:
   writeProgram(writer, program);
   writeProgram(writer, undo);
   return writer.str(pidFile).str(consoleSocket).strs(files).finish();
+}
+
+/** `struct restore`: what VG_CMD_RESTORE carries after that. */
+export function encodeRestore({ criu, root, inherited, directories, files, undo }: Restore): Uint8Array {
+  return writeCriu(new Writer(), criu).str(root).strs(inherited).strs(directories).strs(files).bytes(undo).finish();
 }

@@ -1,4 +1,4 @@
-import type { Ops } from "./birth.js";
+import type { Criu, Ops } from "./birth.js";
 import { Writer } from "./writer.js";
 
 /**
@@ -34,6 +34,7 @@ export const opCodes = {
   run: 25,
   sweep: 26,
   file: 27,
+  criu: 30,
   unshareCgroup: 32,
   hostname: 33,
   domainname: 34,
@@ -188,6 +189,12 @@ export const writeProgram = (writer: Writer, { argv, input = "", log, timeoutMs 
   writer.strs(argv).bytes(Buffer.from(input)).str(log).u32(timeoutMs);
 
 export const run = (program: Program): Op => op("run", (p) => writeProgram(p, program));
+
+/** `struct criu` of vigil.h. */
+export const writeCriu = (writer: Writer, { program, request, options, images, work, timeoutMs }: Criu): Writer =>
+  writer.str(program).u32(request).bytes(options).str(images).str(work).u32(timeoutMs);
+
+export const criu = (asked: Criu): Op => op("criu", (p) => writeCriu(p, asked));
 
 export const sweep = (directory: string): Op => op("sweep", (p) => p.str(directory));
 

@@ -1,5 +1,5 @@
 import { VigilError } from "../../base/errors.js";
-import type { ContainerRef, Json, RuntimeHandle } from "../../task/ports.js";
+import type { ContainerRef, CreateSpec, Json, RuntimeHandle } from "../../task/ports.js";
 import { decodePlacement, encodePlaces, type Placement } from "../cgroup/placement.js";
 import { maybe } from "../oci/check.js";
 import { checkLaterHooks, type HookSpec, type LaterHooks } from "../oci/hooks.js";
@@ -19,12 +19,14 @@ export interface NativeHandle {
   readonly ioGid: number;
   /** Hooks that come after the creation; undefined: none. */
   readonly later: LaterHooks | undefined;
+  /** What its start will restore; undefined: it exists. */
+  readonly restore?: CreateSpec | undefined;
 }
 
 const runtime = "native";
 
 export function encodeHandle(handle: NativeHandle): RuntimeHandle {
-  const { placement, namespaces, pid, mountPoint, keyring, ioUid, ioGid, later } = handle;
+  const { placement, namespaces, pid, mountPoint, keyring, ioUid, ioGid, later, restore } = handle;
   return {
     runtime,
     cgroups: placement.mode,
@@ -37,6 +39,7 @@ export function encodeHandle(handle: NativeHandle): RuntimeHandle {
     ioUid,
     ioGid,
     ...(later ? { later: laterToJson(later) } : {}),
+    ...pendingRestore(restore),
   };
 }
 
@@ -76,6 +79,15 @@ export function placementIn(container: ContainerRef): Placement {
   return decodePlacement(mode, text("cgroup"), texts("places"));
 }
 
+export const pendingRestore = (request: CreateSpec | undefined): RuntimeHandle =>
+  request ? { restore: JSON.stringify(request) } : {};
+
+/** The request behind a container that its start will restore; our own words, checksummed by the core. */
+export function restoreIn(container: ContainerRef): CreateSpec | undefined {
+  if (container.handle.restore === undefined) return undefined;
+  return JSON.parse(handleReader(container).text("restore")) as CreateSpec;
+}
+
 export function decodeHandle(container: ContainerRef): NativeHandle {
   const { text, number } = handleReader(container);
   if (container.handle.runtime !== runtime) throw broken(container.id, "runtime");
@@ -88,6 +100,7 @@ export function decodeHandle(container: ContainerRef): NativeHandle {
     ioUid: number("ioUid"),
     ioGid: number("ioGid"),
     later: maybe(checkLaterHooks)(container.handle.later, `container ${container.id}: state: later`),
+    restore: restoreIn(container),
   };
 }
 

@@ -1,23 +1,26 @@
 import { isDeepStrictEqual } from "node:util";
 import { VigilError } from "../../base/errors.js";
 import type { Log } from "../../base/log.js";
-import type { ContainerRef, CreateSpec, ExecSpec, Runtime } from "../../task/ports.js";
-import { openBundle, parseProcess, parseResources } from "../bundle.js";
+import type { ContainerRef, CreatedContainer, CreateSpec, ExecSpec, Runtime, RuntimeHandle } from "../../task/ports.js";
+import { type Bundle, openBundle, parseProcess, parseResources } from "../bundle.js";
 import { type CgroupHost, detectCgroups } from "../cgroup/detect.js";
 import { readKernelFile } from "../cgroup/files.js";
 import { membersBelow } from "../cgroup/members.js";
-import { freezerPlace, type Placement, processPlace } from "../cgroup/placement.js";
+import { freezerPlace, type Placement, placementOf, processPlace } from "../cgroup/placement.js";
 import { readStats } from "../cgroup/stats.js";
 import { freezeTimeoutMs, thawForDeath } from "../cgroup/thaw.js";
 import { planCgroupUpdate } from "../cgroup/update.js";
 import type { CoreCommands } from "../core/commands.js";
 import { cgroupFreeze, cgroupKill, cgroupRemove, cgroupSignal, encodeOps, type Op, umountTree } from "../core/ops.js";
 import type { SeccompSpec } from "../oci/spec.js";
+import { type CriuStep, clearWork, criuFailure, missingCriu } from "./criu-failure.js";
 import { hasErrno, type RuntimeStep, runtimeFailure } from "./failure.js";
 import { decodeHandle, encodeHandle } from "./handle.js";
 import { detectSecurityModules } from "./labels.js";
-import { type ContainerPlan, planContainer } from "./plan.js";
+import { type ContainerPlan, type PlanSurroundings, planContainer } from "./plan.js";
+import { planCheckpoint } from "./plan-checkpoint.js";
 import { type ExecPlan, planExec } from "./plan-exec.js";
+import { planRestore, type RestorePlan, restoreWork } from "./plan-restore.js";
 import { runPoststart, runPoststop } from "./run-hooks.js";
 import { compileSeccomp, type SeccompFilter } from "./seccomp.js";
 
@@ -68,12 +71,7 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
 
   return {
     async create(key, request) {
-      if (request.checkpoint !== "") {
-        throw new VigilError(
-          "unimplemented",
-          "checkpoint: restoring needs another OCI runtime (BinaryName)",
-        );
-      }
+      if (request.checkpoint !== "") return attempt("create", [], () => createPending(request));
       const plan = await attempt("create", [], () => planCreate(request));
       const { placement, mountPoint, keyring, namespaces, later } = plan;
       const pid = await attempt("create", plan.ops, () => core.birth(`${key}/birth`, plan.birth)).catch(
@@ -91,7 +89,8 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
 
     async start(key, container) {
       const { id, bundle } = container;
-      const { pid, later, placement } = decodeHandle(container);
+      const { pid, later, placement, restore: pending } = decodeHandle(container);
+      if (pending) return restore(key, pending);
       await attempt("start", [], () => core.start(`${key}/start`, id));
       try {
         await attempt("start", [], () => runPoststart(core, key, { id, bundle, pid }, later));
@@ -106,10 +105,17 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
       return undefined;
     },
 
-    checkpoint: () =>
-      Promise.reject(
-        new VigilError("unimplemented", "checkpoint: needs another OCI runtime (BinaryName)"),
-      ),
+    async checkpoint(key, container, spec) {
+      const handle = decodeHandle(container);
+      const { ops, work, ownWork } = await attempt("checkpoint", [], async () =>
+        planCheckpoint(handle, openBundle(container.bundle), spec),
+      );
+      try {
+        await core.script(`${key}/dump`, encodeOps(ops), { undo: false });
+      } catch (thrown) {
+        throw await explained("checkpoint", key, thrown, { work, ownWork, bundle: container.bundle });
+      }
+    },
 
     async exec(key, container, spec) {
       const plan = await attempt("exec", [], () => planExecOf(container, spec));
@@ -185,18 +191,63 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
     forgetExec: (key, { id }, execId) => core.forget(`${key}/forget`, id, execId),
   };
 
+  async function surroundingsOf(request: CreateSpec, { spec }: Bundle): Promise<PlanSurroundings> {
+    const seccomp = await filterOf(spec.linux.seccomp);
+    const modules = detectSecurityModules();
+    return { namespace, cgroups: cgroups(), seccomp, lastCapability, modules, warn: warner(request.id) };
+  }
+
   async function planCreate(request: CreateSpec): Promise<ContainerPlan> {
     const bundle = openBundle(request.bundle);
-    const seccomp = await filterOf(bundle.spec.linux.seccomp);
-    const warn = warner(request.id);
-    return planContainer(bundle, request, {
-      namespace,
-      cgroups: cgroups(),
-      seccomp,
-      lastCapability,
-      modules: detectSecurityModules(),
-      warn,
-    });
+    return planContainer(bundle, request, await surroundingsOf(request, bundle));
+  }
+
+  async function planRestored(request: CreateSpec): Promise<RestorePlan> {
+    const bundle = openBundle(request.bundle);
+    return planRestore(bundle, request, await surroundingsOf(request, bundle));
+  }
+
+  /** Nothing is made, but what can be refused is refused now. */
+  async function createPending(request: CreateSpec): Promise<CreatedContainer> {
+    const { namespaces } = await planRestored(request);
+    const placement = placementOf({ mode: cgroups().mode, hierarchies: [] }, "");
+    const { ioUid, ioGid } = request.options;
+    const made = { placement, namespaces: 0n, pid: 0, mountPoint: "", keyring: "", ioUid, ioGid, later: undefined };
+    return { pid: 0, handle: encodeHandle({ ...made, restore: request }), privatePids: namespaces.isNew("pid") };
+  }
+
+  async function restore(key: string, request: CreateSpec): Promise<RuntimeHandle> {
+    const plan = await attempt("restore", [], () => planRestored(request));
+    const { placement, mountPoint, keyring, namespaces, later } = plan;
+    const { ioUid, ioGid } = request.options;
+    try {
+      const pid = await core.restore(`${key}/birth`, plan.birth, plan.restore);
+      return encodeHandle({ placement, namespaces: namespaces.all, pid, mountPoint, keyring, ioUid, ioGid, later });
+    } catch (thrown) {
+      const work = restoreWork(request);
+      throw await explained("restore", key, thrown, {
+        work,
+        ownWork: work === request.checkpoint,
+        bundle: request.bundle,
+      });
+    }
+  }
+
+  /** Also keeps CRIU's log, if it is not kept where somebody wanted it. */
+  async function explained(
+    step: CriuStep,
+    key: string,
+    thrown: unknown,
+    { work, ownWork, bundle }: { readonly work: string; readonly ownWork: boolean; readonly bundle: string },
+  ): Promise<VigilError> {
+    const missing = missingCriu(step, thrown);
+    if (missing) return missing;
+    const failure = runtimeFailure(step, thrown);
+    const { error, ops } = criuFailure(step, failure, work, bundle);
+    return script(step, `${key}/log`, [...ops, ...(ownWork ? clearWork(step, work) : [])]).then(
+      () => error,
+      () => failure, // it says less, but what could not be written is not the caller's matter
+    );
   }
 
   async function planExecOf(container: ContainerRef, spec: ExecSpec): Promise<ExecPlan> {

@@ -1,6 +1,6 @@
 import type { ContainerRef, CreateSpec, RuntimeHandle } from "../../task/ports.js";
 import { encodePlaces, type Placement } from "../cgroup/placement.js";
-import { handleReader, placementIn } from "./handle.js";
+import { handleReader, pendingRestore, placementIn, restoreIn } from "./handle.js";
 import type { OciCommand } from "./oci-command.js";
 
 /** What is remembered of a container that an OCI runtime made. */
@@ -28,7 +28,7 @@ export function encodeOciHandle({ command, placement, restore, ...rest }: OciHan
     cgroup: path,
     places: encodePlaces(placement),
     ...rest,
-    ...(restore ? { restore: JSON.stringify(restore) } : {}),
+    ...pendingRestore(restore),
   };
 }
 
@@ -41,7 +41,6 @@ export function decodeOciHandle(container: ContainerRef): OciHandle {
     mountPoint: text("mountPoint"),
     ioUid: number("ioUid"),
     ioGid: number("ioGid"),
-    // Our own words, checksummed by the core.
-    restore: container.handle.restore === undefined ? undefined : (JSON.parse(text("restore")) as CreateSpec),
+    restore: restoreIn(container),
   };
 }

@@ -143,7 +143,7 @@ describe("the daemon", () => {
     expect(await core.call("State", Buffer.from([0xff]))).toMatchObject({ code: 3 });
     expect(await start()).toMatchObject({ code: 5, message: "container not created: not found" });
     expect(await create({ id: "../x" })).toMatchObject({ code: 3 });
-    expect(await create({ checkpoint: "/c" })).toMatchObject({ code: 12 });
+    expect(await create({ checkpoint: "/nosuch" })).toMatchObject({ code: 3 });
     expect(await create({ parentCheckpoint: "/c" })).toMatchObject({ code: 3 });
     expect(await create({ bundle: "/nowhere" })).toMatchObject({ code: 3 });
     expect(await create()).toMatchObject({ code: 0 });

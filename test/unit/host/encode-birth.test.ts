@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Birth } from "../../../src/host/core/birth.js";
-import { encodeBirth } from "../../../src/host/core/encode-birth.js";
+import { encodeBirth, encodeRestore } from "../../../src/host/core/encode-birth.js";
 import { Reader } from "../../../src/host/core/reader.js";
 
 const birth: Birth = {
@@ -42,5 +42,24 @@ test("struct birth has its members in the order of vigil.h and nothing after the
   ]);
   expect([r.u8(), strs()]).toEqual([2, ["/c"]]);
   expect([...r.bytes()]).toEqual([7, 8]);
+  r.end();
+});
+
+test("struct restore has its members in the order of vigil.h and nothing after them", () => {
+  const criu = { program: "criu", request: 2, options: new Uint8Array([5]), images: "/i", work: "/w", timeoutMs: 9 };
+  const r = new Reader(
+    encodeRestore({
+      criu,
+      root: "/r",
+      inherited: ["", "pipe:[1]", ""],
+      directories: ["/d"],
+      files: ["/f"],
+      undo: new Uint8Array([6]),
+    }),
+  );
+  const strs = () => r.list(() => r.str());
+  expect([r.str(), r.u32(), [...r.bytes()], r.str(), r.str(), r.u32()]).toEqual(["criu", 2, [5], "/i", "/w", 9]);
+  expect([r.str(), strs(), strs(), strs()]).toEqual(["/r", ["", "pipe:[1]", ""], ["/d"], ["/f"]]);
+  expect([...r.bytes()]).toEqual([6]);
   r.end();
 });

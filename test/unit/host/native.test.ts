@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { silentLog } from "../../../src/base/log.js";
 import type { CgroupHost } from "../../../src/host/cgroup/detect.js";
-import type { Birth } from "../../../src/host/core/birth.js";
+import type { Birth, Restore } from "../../../src/host/core/birth.js";
 import { type CoreCommands, CoreError, type CoreSandbox } from "../../../src/host/core/commands.js";
 import type { LaterHooks } from "../../../src/host/oci/hooks.js";
 import { encodeHandle } from "../../../src/host/runtime/handle.js";
@@ -32,6 +32,12 @@ class FakeCore implements CoreCommands {
   async birth(key: string, birth: Birth): Promise<number> {
     this.births.push(birth);
     await this.#answer("birth", key, birth.exec);
+    return 4242;
+  }
+  readonly restores: { birth: Birth; restore: Restore }[] = [];
+  async restore(key: string, birth: Birth, restore: Restore): Promise<number> {
+    this.restores.push({ birth, restore });
+    await this.#answer("restore", key, birth.exec);
     return 4242;
   }
   script = (key: string, ops: Uint8Array) => this.#answer("script", key, showOps(ops));

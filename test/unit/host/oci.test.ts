@@ -95,6 +95,9 @@ class FakeCore implements OciCommands {
   async birth(): Promise<number> {
     throw new Error("births are the runtime's");
   }
+  async restore(): Promise<number> {
+    throw new Error("restores are the runtime's");
+  }
   async ociBirth(key: string, birth: Birth, oci: OciBirth, how: "create" | "restore") {
     this.births.push({ birth, oci, how });
     await this.#answer("ociBirth", key);

@@ -31,6 +31,10 @@ test.each<[ops.Op, unknown[]]>([
   [ops.umountTree("/a"), ["/a"]],
   [ops.mkdir("/a", 0o711), ["/a", 0o711]],
   [ops.unlink("/a"), ["/a"]],
+  [
+    ops.criu({ program: "criu", request: 1, options: new Uint8Array([1]), images: "/i", work: "/w", timeoutMs: 7 }),
+    ["criu", 1, Buffer.from([1]), "/i", "/w", 7],
+  ],
   [ops.unshareCgroup(), []],
   [ops.hostname("h"), ["h"]],
   [ops.domainname("d"), ["d"]],
