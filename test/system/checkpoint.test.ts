@@ -22,7 +22,8 @@ import { type Fields, ReflectingClient } from "../support/reflecting-client.js";
 
 const task = "containerd.task.v3.Task";
 const criu = findCriu();
-if (criu.path === undefined) console.warn(`skipped: checkpoints, as there is no CRIU that works here: ${criu.why}`);
+if (criu.path === undefined)
+  console.warn(`skipped: checkpoints, as no CRIU works here (test/bed/bed.sh criu fetches one): ${criu.why}`);
 
 const CREATED = 1;
 const RUNNING = 2;
