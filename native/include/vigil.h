@@ -143,7 +143,7 @@ enum vg_command {
         VG_CMD_SANDBOX = 100,
         /* as OCI_BIRTH, of an init that is restored: it runs already, so its birth is its start */
         VG_CMD_OCI_RESTORE = 110,
-        /* str key, struct birth, struct restore -> RESULT as of BIRTH: an init that CRIU restores; it runs then */
+        /* str key, struct birth, struct restore -> RESULT as of BIRTH, of an init that CRIU restores; it runs then */
         VG_CMD_RESTORE = 111,
 };
 

@@ -39,7 +39,7 @@ int vg_adoption(const struct vg_birth *birth, int channel, pid_t pid, struct vg_
         uint32_t number = (uint32_t)pid;
         size_t size = 1 + sizeof number;
         memcpy(message + 1, &number, sizeof number);
-        if (!birth->exec[0])
+        if (birth->oci && !birth->exec[0])
                 size += read_cgroups(pid, message + size, CGROUPS_MAX);
         int status = vg_message_send(channel, message, size, NULL, 0);
         if (status == 0)

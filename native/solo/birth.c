@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,7 +33,7 @@ static int take_pid(struct course *c, const char *message, size_t size, struct v
         if (c->pidfd < 0)
                 return vg_fail(failure, c->pidfd, "hold the process");
         vg_solo_answer(c->solo, "pid %u\n", pid);
-        return 0;
+        return c->solo->restore ? vg_message_send_tag(c->channel, 'g') : 0;
 }
 
 static int take_terminal(struct course *c, int master, struct vg_failure *failure) {
@@ -63,7 +64,7 @@ static int follow(struct course *c, struct vg_failure *failure) {
                 int fd = -1;
                 size_t size = sizeof message;
                 int status = vg_message_take(c->channel, message, &size, &fd);
-                if (status == -ECONNRESET && executing)
+                if (status == -ECONNRESET && (executing || (c->solo->restore && c->pid > 0)))
                         return 0;
                 if (status == -ECONNRESET)
                         return vg_fail_words(failure, -ECHILD, "container init died during set-up");
@@ -143,11 +144,14 @@ static int run(struct course *c, struct vg_failure *failure) {
 int vg_solo_birth(const struct vg_solo *solo, struct vg_bytes plan, struct vg_failure *failure) {
         struct vg_birth birth;
         struct vg_reader reader = vg_reader_of(plan.data, plan.size);
-        int status = vg_birth_decode(&reader, &birth);
+        int status = solo->restore ? vg_birth_decode_restore(&reader, &birth) : vg_birth_decode(&reader, &birth);
         if (status < 0)
                 return vg_fail(failure, status, "read the plan");
+        /* What is restored comes to us when CRIU ends, and to our caller's subreaper when we do. */
+        if (solo->restore && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+                status = vg_fail(failure, -errno, "become a subreaper");
         _cleanup_close_ int listener = -1;
-        if (solo->listen) {
+        if (solo->listen && status == 0) {
                 status = vg_solo_listen(solo->listen, &listener);
                 if (status < 0)
                         vg_fail(failure, status, "listen at %s", solo->listen);

@@ -82,13 +82,10 @@ static int open_init(const char *text, int *ret_pidfd) {
 
 static int parse(int argc, char **argv, struct vg_solo *solo, const char **ret_init) {
         static const struct option options[] = {
-                {"listen", required_argument, NULL, 'l'},
-                {"console-socket", required_argument, NULL, 'c'},
-                {"init", required_argument, NULL, 'i'},
-                {"wait", no_argument, NULL, 'w'},
-                {"preserve", required_argument, NULL, 'p'},
-                {"undo", no_argument, NULL, 'u'},
-                {NULL, 0, NULL, 0},
+                {"listen", required_argument, NULL, 'l'},   {"console-socket", required_argument, NULL, 'c'},
+                {"init", required_argument, NULL, 'i'},     {"wait", no_argument, NULL, 'w'},
+                {"preserve", required_argument, NULL, 'p'}, {"undo", no_argument, NULL, 'u'},
+                {"restore", no_argument, NULL, 'r'},        {NULL, 0, NULL, 0},
         };
         for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
                 switch (option) {
@@ -106,6 +103,9 @@ static int parse(int argc, char **argv, struct vg_solo *solo, const char **ret_i
                         break;
                 case 'w':
                         solo->wait = true;
+                        break;
+                case 'r':
+                        solo->restore = true;
                         break;
                 case 'u':
                         solo->undo = true;

@@ -5,7 +5,7 @@
  *   pid NUMBER          the process exists
  *   ready               an init waits on its socket: whoever connects and sends 's' lets it go, and reads 'x' before its execve,
  *                       then the end (it succeeded) or a failure as in runtime/runtime.h
- *   running             an exec's execve succeeded
+ *   running             an exec's execve succeeded; an init was restored
  *   done                a script was carried out
  *   exited NUMBER       with --wait: the process has ended; its code, or 128 + signal
  *   failed STATUS OP    and the words, until the end: what was made is undone
@@ -21,6 +21,7 @@
 
 struct vg_solo {
         bool script, undo, wait;
+        bool restore;               /* the plan is of VG_CMD_RESTORE: its init runs at once */
         const char *listen;         /* where an init waits for its start; NULL for an exec */
         const char *console_socket; /* who gets the terminal; NULL: with a terminal it is copied to 0 and 1 */
         int init;                   /* pidfd of the container's init, for an exec; -1 */

@@ -34,7 +34,10 @@ export function createRuntime(
   init?: { readonly pid: number; readonly startTime: string },
 ): { readonly port: Runtime; readonly solo: Solo } {
   const solo = createSolo({ directory, joining, ...(init && { init }) });
-  return { port: createNativeRuntime(solo, { namespace: runtimeNamespace, log: context.log }), solo };
+  return {
+    port: createNativeRuntime(solo, { namespace: runtimeNamespace, log: context.log, criu: context.criu }),
+    solo,
+  };
 }
 
 export function statusOf(stored: StoredContainer, directory: string): Status {

@@ -5,4 +5,6 @@ import type { Store } from "./store.js";
 export interface Context {
   readonly store: Store;
   readonly log: Log;
+  /** CRIU's program, absolute if it was found. */
+  readonly criu: string;
 }

@@ -19,7 +19,7 @@ export interface CreateOptions {
   readonly preserveFds?: number;
 }
 
-const none: RuntimeOptions = {
+export const noOptions: RuntimeOptions = {
   noPivotRoot: false,
   noNewKeyring: false,
   shimCgroup: "",
@@ -60,7 +60,7 @@ export async function create(context: Context, id: string, options: CreateOption
       bundle,
       rootfs: [],
       stdio: { stdin: "", stdout: "", stderr: "", terminal },
-      options: { ...none, noPivotRoot: options.pivot === false, noNewKeyring: options.newKeyring === false },
+      options: { ...noOptions, noPivotRoot: options.pivot === false, noNewKeyring: options.newKeyring === false },
       checkpoint: "",
     });
     try {
@@ -77,7 +77,7 @@ export async function create(context: Context, id: string, options: CreateOption
   }
 }
 
-function keep(context: Context, container: { id: string } & Bundle & CreatedContainer): void {
+export function keep(context: Context, container: { id: string } & Bundle & CreatedContainer): void {
   const { id, path: bundle, spec, pid, handle, privatePids } = container;
   const { username } = userInfo();
   context.store.save({

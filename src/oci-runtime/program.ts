@@ -6,6 +6,7 @@ import packageJson from "../../package.json" with { type: "json" };
 import { VigilError } from "../base/errors.js";
 import { parseEnvironment } from "../cli/quantities.js";
 import { containerSpec } from "../client/spec.js";
+import { checkpoint } from "./checkpoint.js";
 import { openContainer } from "./container.js";
 import type { Context } from "./context.js";
 import { create } from "./create.js";
@@ -15,7 +16,9 @@ import { features } from "./features.js";
 import { pause, resume } from "./freeze.js";
 import { kill } from "./kill.js";
 import { createRuntimeLog } from "./log.js";
+import { restore } from "./restore.js";
 import { run } from "./run.js";
+import { findProgram } from "./search.js";
 import { start } from "./start.js";
 import { list, state } from "./state.js";
 import { createStore } from "./store.js";
@@ -28,6 +31,7 @@ export interface GlobalOptions {
   readonly logFormat: "text" | "json";
   readonly debug?: boolean;
   readonly systemdCgroup?: boolean;
+  readonly criu: string;
 }
 
 const defaultRoot = (): string => {
@@ -46,7 +50,7 @@ export function program(exit: (status: number) => void): Command {
     .option("--debug", "log more")
     .option("--systemd-cgroup", "cgroups by systemd (not implemented)")
     .addOption(new Option("--rootless <value>", "accepted for callers of runc; found out, not told").hideHelp())
-    .addOption(new Option("--criu <path>", "accepted for callers of runc; unused").hideHelp())
+    .option("--criu <path>", "the CRIU program, for checkpoint and restore", "criu")
     .enablePositionalOptions()
     .exitOverride();
   const act =
@@ -56,18 +60,20 @@ export function program(exit: (status: number) => void): Command {
       const status = await action(context, ...(args as never[]));
       if (typeof status === "number") exit(status);
     };
-  for (const command of [...lifecycle(act), ...inspection(act)]) root.addCommand(command.copyInheritedSettings(root));
+  for (const command of [...lifecycle(act), ...criuVerbs(act), ...inspection(act)])
+    root.addCommand(command.copyInheritedSettings(root));
   return root;
 }
 
 type Act = (action: (context: Context, ...rest: never[]) => unknown) => (...args: unknown[]) => Promise<void>;
 
-export function contextOf({ root, log, logFormat, debug, systemdCgroup }: GlobalOptions): Context {
+export function contextOf({ root, log, logFormat, debug, systemdCgroup, criu }: GlobalOptions): Context {
   if (systemdCgroup)
     throw new VigilError("unimplemented", "--systemd-cgroup: the systemd cgroup driver is not implemented");
   return {
     store: createStore(resolve(root)),
     log: createRuntimeLog({ path: log, format: logFormat, debug: debug === true }),
+    criu: findProgram(criu),
   };
 }
 
@@ -167,6 +173,39 @@ function updateVerb(act: Act): Command {
     .option("--cpuset-mems <list>", "memory nodes to use");
   for (const [name, description] of Object.entries(numbers)) command.option(`${name} <number>`, description, Number);
   return command.action(act(update));
+}
+
+/** What the two have in common, in runc's words. */
+function criuVerb(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .argument("<container-id>")
+    .option("--image-path <directory>", "where the images are", "checkpoint")
+    .option("--work-path <directory>", "where CRIU's log goes (default: the images)")
+    .option("--tcp-established", "with established TCP connections")
+    .option("--ext-unix-sk", "with sockets that lead outside")
+    .option("--shell-job", "with a terminal of the host's")
+    .option("--file-locks", "with file locks")
+    .option("--manage-cgroups-mode <mode>", "what becomes of cgroup settings: ignore, none, props, soft, full, strict")
+    .option("--empty-ns <kind>", "leave out what is in a namespace: network; again for more", collect);
+}
+
+function criuVerbs(act: Act): Command[] {
+  return [
+    criuVerb("checkpoint", "write a container to images, and end it")
+      .option("--leave-running", "do not end it")
+      .action(
+        act((context, id: string, options: Parameters<typeof checkpoint>[2]) => checkpoint(context, id, options)),
+      ),
+    criuVerb("restore", "make a container of images")
+      .option("-b, --bundle <directory>", "the bundle (default: the current directory)")
+      .option("--console-socket <socket>", "gets the terminal's master")
+      .option("--pid-file <file>", "gets the init's process id")
+      .option("--no-pivot", "accepted for callers of runc; CRIU changes the root")
+      .option("-d, --detach", "leave it running")
+      .addOption(new Option("--no-subreaper").hideHelp())
+      .action(act((context, id: string, options: Parameters<typeof restore>[2]) => restore(context, id, options))),
+  ];
 }
 
 function inspection(act: Act): Command[] {

@@ -7,9 +7,9 @@ import { dirname, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { isatty } from "node:tty";
 import { VigilError } from "../base/errors.js";
-import type { Birth } from "../host/core/birth.js";
+import type { Birth, Restore } from "../host/core/birth.js";
 import { type CoreCommands, CoreError } from "../host/core/commands.js";
-import { encodeBirth } from "../host/core/encode-birth.js";
+import { encodeBirth, encodeRestore } from "../host/core/encode-birth.js";
 import { encodeOps, signalProcess } from "../host/core/ops.js";
 import { startSocketName, writeTeardown } from "./store.js";
 
@@ -46,23 +46,36 @@ export function createSolo(target: Target): Solo {
   const { directory, joining, init } = target;
   let exited: Promise<number> | undefined;
 
-  async function birth(_key: string, plan: Birth): Promise<number> {
+  function birth(_key: string, plan: Birth): Promise<number> {
     const own = plan.exec === "";
     if (own) writeTeardown(directory, plan.teardown);
+    const args = [
+      ...(own ? ["--listen", join(directory, startSocketName)] : []),
+      ...(init && !own ? ["--init", `${init.pid}:${init.startTime}`] : []),
+    ];
+    return make(args, encodeBirth({ ...plan, streams: inherited }), own ? "ready" : "running");
+  }
+
+  function restore(_key: string, plan: Birth, more: Restore): Promise<number> {
+    writeTeardown(directory, plan.teardown);
+    const encoded = [encodeBirth({ ...plan, streams: inherited }), encodeRestore(more)];
+    return make(["--restore"], Buffer.concat(encoded), "running");
+  }
+
+  async function make(args: readonly string[], plan: Uint8Array, made: "ready" | "running"): Promise<number> {
     const program = start(
       [
         "birth",
-        ...(own ? ["--listen", join(directory, startSocketName)] : []),
-        ...(init && !own ? ["--init", `${init.pid}:${init.startTime}`] : []),
+        ...args,
         ...(joining.consoleSocket === undefined ? [] : ["--console-socket", joining.consoleSocket]),
         ...(joining.preserved > 0 ? ["--preserve", String(joining.preserved)] : []),
         ...(joining.wait ? ["--wait"] : []),
       ],
-      encodeBirth({ ...plan, streams: inherited }),
+      plan,
       joining.preserved,
     );
     const pid = await program.answer("pid");
-    await program.answer(own ? "ready" : "running");
+    await program.answer(made);
     if (joining.wait) {
       exited = program.answer("exited");
       // Waited for later, if at all.
@@ -82,7 +95,7 @@ export function createSolo(target: Target): Solo {
   return {
     birth,
     script,
-    restore: () => Promise.reject(new VigilError("unimplemented", "restore: not implemented without a supervisor")),
+    restore,
     start: () => letGo(directory),
     signal: (key, _container, _exec, signal) => {
       if (!init) throw new VigilError("failed_precondition", "there is no process to send a signal to");
@@ -118,8 +131,8 @@ function start(args: readonly string[], plan: Uint8Array, preserved: number): Pr
   const passed = Array.from({ length: preserved }, (_, index) => planFd + index);
   const child = spawn(path, args, {
     stdio: ["inherit", "inherit", "inherit", "pipe", "pipe", ...passed],
-    // Of the caller's environment nothing is for it, and LD_PRELOAD and the like would be a hole.
-    env: {},
+    // Of the caller's environment nothing is for it, and LD_PRELOAD and the like would be a hole. CRIU looks for iptables.
+    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
   });
   const ended = new Promise<void>((resolve, reject) => {
     child.once("error", (cause) =>

@@ -21,20 +21,24 @@ export interface CriuFailure {
   readonly ops: readonly Op[];
 }
 
-/** The runtime's failure with what CRIU's log says of it. */
-export function criuFailure(step: CriuStep, failure: VigilError, directory: string, bundle: string): CriuFailure {
+/** The runtime's failure with what CRIU's log says of it; `words` in place of the failure's own, which then say less. */
+export function criuFailure(
+  step: CriuStep,
+  failure: VigilError,
+  { directory, bundle, words = failure.message }: { directory: string; bundle: string; words?: string },
+): CriuFailure {
   const log = readCriuLog(join(directory, criuLogs[step]));
   if (!log) return { error: failure, ops: [] };
   const kept = join(bundle, `criu-${criuLogs[step]}`);
-  const said = log.error === "" ? "" : `: ${log.error}`;
+  const said = log.error === "" ? failure.message : `${words}: ${log.error}`;
   // The spelling of containerd's runc shim.
-  const message = `${failure.message.replaceAll(/\s*\n\s*/g, " ")}${said} path= ${kept}`;
+  const message = `${said.replaceAll(/\s*\n\s*/g, " ")} path= ${kept}`;
   return { error: new VigilError(failure.code, message, { cause: failure }), ops: [file(kept, 0o600, log.text)] };
 }
 
 /** The one thing that an operator has to do about it. */
-export function missingCriu(step: CriuStep, thrown: unknown): VigilError | undefined {
-  if (!(thrown instanceof Error) || !thrown.message.startsWith('exec: "criu"')) return undefined;
+export function missingCriu(step: CriuStep, thrown: unknown, program: string): VigilError | undefined {
+  if (!(thrown instanceof Error) || !thrown.message.startsWith(`exec: "${program}"`)) return undefined;
   const message = `OCI runtime ${step} failed: ${thrown.message}: install CRIU (Debian: apt-get install criu)`;
   return new VigilError("failed_precondition", message, { cause: thrown });
 }

@@ -4,7 +4,10 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 const keptBytes = 1 << 20;
 
 /** "(00.021456) Error (criu/vdso.c:613): words"; before CRIU 3 without the brackets. */
-const errorLine = /^(?:\([\d.]+\)\s*)?(?:\d+: )?\s*Error \([^)]*\):? ?(.*)$/;
+const errorLine = /^(?:\([\d.]+\)\s*)?(?:\d+: )?\s*Error \(([^):]*)[^)]*\):? ?(.*)$/;
+
+/** Its tools complain there: of limits that cannot be raised, of programs that failed. Who needed them says why, elsewhere. */
+const tools = "criu/util.c";
 
 /** What the last line of every failed run says, whatever failed. */
 const conclusion = /^(?:Dumping|Restoring|Pre-dumping) FAILED/;
@@ -28,7 +31,7 @@ function endOf(path: string): string | undefined {
 
 export interface CriuLog {
   readonly text: string;
-  /** The last error that says what was wrong; empty: there is none. */
+  /** The first error that says what was wrong, as the others follow from it; empty: there is none. */
   readonly error: string;
 }
 
@@ -36,6 +39,10 @@ export interface CriuLog {
 export function readCriuLog(path: string): CriuLog | undefined {
   const text = endOf(path);
   if (text === undefined) return undefined;
-  const errors = text.split("\n").flatMap((line) => errorLine.exec(line)?.[1] ?? []);
-  return { text, error: errors.findLast((error) => !conclusion.test(error))?.trim() ?? "" };
+  const errors = text.split("\n").flatMap((line) => {
+    const [, file = "", words = ""] = errorLine.exec(line) ?? [];
+    return file === "" || conclusion.test(words) ? [] : [{ file, words: words.trim() }];
+  });
+  const error = errors.find(({ file }) => file !== tools) ?? errors.at(-1);
+  return { text, error: error?.words ?? "" };
 }

@@ -30,6 +30,8 @@ export interface NativeRuntimeContext {
   readonly log: Log;
   /** The host's cgroup trees, looked at when the first container comes. */
   readonly detect?: () => CgroupHost;
+  /** The program; the core looks for it in PATH. */
+  readonly criu?: string;
 }
 
 const removeTimeoutMs = 10_000;
@@ -38,7 +40,7 @@ const SIGKILL = 9;
 
 /** The runtime that needs no other program: plans are made here and carried out by the core. */
 export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeContext): Runtime {
-  const { namespace, log, detect = detectCgroups } = context;
+  const { namespace, log, detect = detectCgroups, criu = "criu" } = context;
   let host: CgroupHost | undefined;
   const cgroups = (): CgroupHost => (host ??= detect());
   const lastCapability = Number(readKernelFile("/proc/sys/kernel/cap_last_cap") ?? 0);
@@ -108,7 +110,7 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
     async checkpoint(key, container, spec) {
       const handle = decodeHandle(container);
       const { ops, work, ownWork } = await attempt("checkpoint", [], async () =>
-        planCheckpoint(handle, openBundle(container.bundle), spec),
+        planCheckpoint(handle, openBundle(container.bundle), spec, criu),
       );
       try {
         await core.script(`${key}/dump`, encodeOps(ops), { undo: false });
@@ -204,7 +206,7 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
 
   async function planRestored(request: CreateSpec): Promise<RestorePlan> {
     const bundle = openBundle(request.bundle);
-    return planRestore(bundle, request, await surroundingsOf(request, bundle));
+    return planRestore(bundle, request, await surroundingsOf(request, bundle), criu);
   }
 
   /** Nothing is made, but what can be refused is refused now. */
@@ -240,10 +242,14 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
     thrown: unknown,
     { work, ownWork, bundle }: { readonly work: string; readonly ownWork: boolean; readonly bundle: string },
   ): Promise<VigilError> {
-    const missing = missingCriu(step, thrown);
+    const missing = missingCriu(step, thrown, criu);
     if (missing) return missing;
     const failure = runtimeFailure(step, thrown);
-    const { error, ops } = criuFailure(step, failure, work, bundle);
+    const { error, ops } = criuFailure(step, failure, {
+      directory: work,
+      bundle,
+      words: `OCI runtime ${step} failed: CRIU`,
+    });
     return script(step, `${key}/log`, [...ops, ...(ownWork ? clearWork(step, work) : [])]).then(
       () => error,
       () => failure, // it says less, but what could not be written is not the caller's matter

@@ -110,7 +110,7 @@ export function createOciRuntime(core: OciCommands, context: OciRuntimeContext):
   /** Also keeps CRIU's log, if it is not kept where somebody wanted it. */
   async function explained(step: CriuStep, key: string, bundle: string, work: string, own: boolean, thrown: unknown) {
     const failure = ociFailure(step, thrown);
-    const { error, ops } = criuFailure(step, failure, work, bundle);
+    const { error, ops } = criuFailure(step, failure, { directory: work, bundle });
     const keep = script(`${key}/log`, [...ops, ...(own ? clearWork(step, work) : [])]);
     return keep.then(
       () => error,

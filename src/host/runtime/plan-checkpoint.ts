@@ -12,7 +12,6 @@ import { refuseForCriu } from "./criu-refuse.js";
 import type { NativeHandle } from "./handle.js";
 import { namespaceFlags } from "./namespaces.js";
 
-export const criuProgram = "criu";
 /** Memory goes to disk meanwhile. */
 export const criuTimeoutMs = 600_000;
 /** As runc's: CRIU tells what it does, not only what fails. */
@@ -79,6 +78,7 @@ export function planCheckpoint(
   { pid, placement, mountPoint }: NativeHandle,
   bundle: Bundle,
   spec: CheckpointSpec,
+  program: string,
 ): CheckpointPlan {
   refuseForCriu(bundle.spec, "checkpoint");
   const mode = spec.cgroupsMode === "" ? undefined : cgroupModes.get(spec.cgroupsMode);
@@ -109,7 +109,7 @@ export function planCheckpoint(
     ops: [
       mkdir(images, directoryMode),
       ...(ownWork ? [] : [mkdir(work, directoryMode)]),
-      criu({ program: criuProgram, request: criuRequests.dump, options, images, work, timeoutMs: criuTimeoutMs }),
+      criu({ program, request: criuRequests.dump, options, images, work, timeoutMs: criuTimeoutMs }),
       file(join(images, descriptorsFile), fileMode, text(descriptors.map(({ name }) => name))),
       file(join(images, optionsFile), fileMode, text(kept)),
       ...(ownWork ? clearWork("checkpoint", work) : []),

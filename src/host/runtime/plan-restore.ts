@@ -11,7 +11,7 @@ import { externalMounts, mountPoints } from "./criu-mounts.js";
 import { criuRequests, encodeCriuOptions } from "./criu-options.js";
 import { refuseForCriu } from "./criu-refuse.js";
 import { type ContainerPlan, type PlanSurroundings, planContainer } from "./plan.js";
-import { criuLogLevel, criuProgram, criuTimeoutMs, descriptorsFile, optionsFile } from "./plan-checkpoint.js";
+import { criuLogLevel, criuTimeoutMs, descriptorsFile, optionsFile } from "./plan-checkpoint.js";
 
 const checkKept = object({
   extUnixSk: maybe(flag),
@@ -58,7 +58,7 @@ export interface RestorePlan extends Omit<ContainerPlan, "birth"> {
 
 export const restoreWork = ({ checkpoint, options }: CreateSpec): string => options.criuWorkPath || checkpoint;
 
-function planCriu(bundle: Bundle, request: CreateSpec, placement: Placement, root: string): Restore {
+function planCriu(bundle: Bundle, request: CreateSpec, placement: Placement, root: string, program: string): Restore {
   const images = request.checkpoint;
   const external = externalMounts(bundle, placement);
   const kept = readBeside(images, optionsFile, checkKept, checkKept({}, ""));
@@ -78,7 +78,7 @@ function planCriu(bundle: Bundle, request: CreateSpec, placement: Placement, roo
   });
   const work = restoreWork(request);
   return {
-    criu: { program: criuProgram, request: criuRequests.restore, options, images, work, timeoutMs: criuTimeoutMs },
+    criu: { program, request: criuRequests.restore, options, images, work, timeoutMs: criuTimeoutMs },
     root,
     inherited: inheritedNames(images),
     ...mountPoints(bundle, isFile, external),
@@ -87,7 +87,12 @@ function planCriu(bundle: Bundle, request: CreateSpec, placement: Placement, roo
 }
 
 /** A birth without a child of ours: cgroups, mounts and streams are made as for a new container, the rest is in the images. */
-export function planRestore(bundle: Bundle, request: CreateSpec, surroundings: PlanSurroundings): RestorePlan {
+export function planRestore(
+  bundle: Bundle,
+  request: CreateSpec,
+  surroundings: PlanSurroundings,
+  program: string,
+): RestorePlan {
   refuseForCriu(bundle.spec, "restore");
   if (!statSync(request.checkpoint, { throwIfNoEntry: false })?.isDirectory()) {
     refuse("checkpoint", `${JSON.stringify(request.checkpoint)} is not a directory`);
@@ -97,6 +102,6 @@ export function planRestore(bundle: Bundle, request: CreateSpec, surroundings: P
   return {
     ...plan,
     birth: { ...plan.birth, cloneFlags: 0n, joins: [], cgroup: { version: 0, directories: [] }, ops: encodeOps([]) },
-    restore: planCriu(bundle, request, plan.placement, root),
+    restore: planCriu(bundle, request, plan.placement, root, program),
   };
 }

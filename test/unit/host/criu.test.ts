@@ -162,6 +162,7 @@ describe("a restore", () => {
         modules: { apparmor: false, selinux: false },
         warn: () => undefined,
       },
+      "criu",
     );
 
   test("is a birth without a child of ours, in the cgroups of the container", () => {
@@ -219,7 +220,8 @@ describe("a checkpoint", () => {
     ...{ placement, namespaces: 0n, pid: process.pid, mountPoint: "", keyring: "", ioUid: 0, ioGid: 0 },
     later: undefined,
   };
-  const plan = (more: Partial<CheckpointSpec> = {}) => planCheckpoint(handle, bundleOf({}), { ...asked, ...more });
+  const plan = (more: Partial<CheckpointSpec> = {}) =>
+    planCheckpoint(handle, bundleOf({}), { ...asked, ...more }, "criu");
   const showOf = (more: Partial<CheckpointSpec> = {}) =>
     decodeOps(encodeOps(plan(more).ops)).map(({ name, args }) => [name, ...args.map(String)]);
 

@@ -263,12 +263,14 @@ describe("the runtime", () => {
     for (const word of words.slice(3)) expect(few).not.toContain(word);
   });
 
-  test("that fails is quoted with the last error of CRIU's log, which is kept in the bundle", async () => {
+  test("that fails is quoted with the first telling error of CRIU's log, which is kept in the bundle", async () => {
     const { handle } = await runtime().create("k", request());
     const work = mkdtempSync(join(bundle, "work-"));
     const log = [
       "(00.01) Error (criu/util.c:1534): rlimit: Can't setup RLIMIT_NOFILE",
+      'Error (criu/util.c:641): execvp("iptables-restore", ...) failed',
       "(00.02) Error (criu/tty.c:403): tty: Found slave peer 0 without a master",
+      "(00.02) Error (criu/cr-dump.c:1681): Dump files (pid: 8625) failed with -1",
       "(00.03) Error (criu/cr-dump.c:2096): Dumping FAILED.",
     ];
     writeFileSync(join(work, "dump.log"), log.join("\n"));
