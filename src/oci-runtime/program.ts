@@ -190,6 +190,21 @@ function criuVerb(name: string, description: string): Command {
     .option("--empty-ns <kind>", "leave out what is in a namespace: network; again for more", collect);
 }
 
+function restoreVerb(act: Act): Command {
+  const command = criuVerb("restore", "make a container of images")
+    .option("-b, --bundle <directory>", "the bundle (default: the current directory)")
+    .option("--console-socket <socket>", "gets the terminal's master")
+    .option("--pid-file <file>", "gets the init's process id")
+    .option("--no-pivot", "accepted for callers of runc; CRIU changes the root")
+    .option("-d, --detach", "leave it running")
+    .addOption(new Option("--no-subreaper").hideHelp())
+    .action(act((context, id: string, options: Parameters<typeof restore>[2]) => restore(context, id, options)));
+  // The word of containerd's go-runc, which Go's flag parsers take for the same.
+  const parse = command.parseOptions.bind(command);
+  command.parseOptions = (words) => parse(words.map((word) => (word === "-no-subreaper" ? "--no-subreaper" : word)));
+  return command;
+}
+
 function criuVerbs(act: Act): Command[] {
   return [
     criuVerb("checkpoint", "write a container to images, and end it")
@@ -197,14 +212,7 @@ function criuVerbs(act: Act): Command[] {
       .action(
         act((context, id: string, options: Parameters<typeof checkpoint>[2]) => checkpoint(context, id, options)),
       ),
-    criuVerb("restore", "make a container of images")
-      .option("-b, --bundle <directory>", "the bundle (default: the current directory)")
-      .option("--console-socket <socket>", "gets the terminal's master")
-      .option("--pid-file <file>", "gets the init's process id")
-      .option("--no-pivot", "accepted for callers of runc; CRIU changes the root")
-      .option("-d, --detach", "leave it running")
-      .addOption(new Option("--no-subreaper").hideHelp())
-      .action(act((context, id: string, options: Parameters<typeof restore>[2]) => restore(context, id, options))),
+    restoreVerb(act),
   ];
 }
 
