@@ -10,7 +10,7 @@ if ! command -v node >/dev/null || [ "$(node -p 'process.versions.node.split("."
 fi
 
 missing=""
-for package in gcc libc6-dev make libseccomp2 busybox-static; do
+for package in gcc libc6-dev make libseccomp2 busybox-static uidmap; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || missing="$missing $package"
 done
 if [ -n "$missing" ]; then

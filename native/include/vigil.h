@@ -200,6 +200,9 @@ enum vg_host_op {
         VG_OP_UNLINK = 12,         /* str path: absent is success */
         VG_OP_SIGNAL_PROCESS = 13, /* u32 pid, u64 start time (proc(5), clock ticks), u32 signal: -ESRCH when it has ended */
         VG_OP_CGROUP_DEVICES = 14, /* str path (version 2), bytes eBPF program of type CGROUP_DEVICE: attached beside others' */
+        VG_OP_OWN_OOM_SCORE = 15,  /* i32: oom_score_adj of the helper, and with it of the child that it makes: for a helper
+                                          * that may not write the files of a process in a user namespace */
+        VG_OP_AWAIT_END = 16,      /* u32 pid, u64 start time (proc(5)), u32 timeout_ms: until that process has ended */
         VG_OP_HOOK = 20,           /* str name (for messages), str path, list(str) argv, list(str) environment, u32 timeout_ms (0:
                                    * none), str directory, str state (its standard input): fails unless it exits with 0 */
         VG_OP_INITIAL_CPU_AFFINITY = 21, /* bytes CPU mask: of the helper, and with it of the child that it makes */
@@ -267,6 +270,9 @@ enum vg_child_op {
         VG_OP_SECCOMP_NOTIFY = 79, /* bytes BPF program, u32 flags, str socket of the agent, list(str) parts: as VG_OP_SECCOMP, and
                                     * the birth's helper sends the listener to the agent with a message: the parts, the child's
                                     * pid between each two. Only before WAIT_START */
+        VG_OP_USER_MAP_UNPRIVILEGED = 80, /* str uid_map, str gid_map, str newuidmap, str newgidmap: as VG_OP_USER_MAP by a helper
+                                           * without the host's privileges: each map is written by that program (newuidmap(1)), or where
+                                           * there is none by the helper itself, which gives setgroups(2) up if it must */
 };
 
 #endif

@@ -23,8 +23,9 @@ struct vg_child {
         mode_t umask;
         bool umask_settled;
         bool cgroup_namespace;
-        bool joined;            /* the namespaces given by path have been entered before it was made */
+        bool joined;            /* the namespaces that exist have been entered before it was made */
         bool in_user_namespace; /* root of one: host privileges are the helper's alone */
+        bool unprivileged;      /* ... which has none either */
 };
 
 _Noreturn void vg_child_run(struct vg_child *child);
@@ -33,6 +34,8 @@ _Noreturn void vg_child_run(struct vg_child *child);
 bool vg_birth_has_user_namespace(const struct vg_birth *birth);
 /* Enters the namespaces that the plan gives by path; `pid`: those of pids, too, which hold for children made later. */
 int vg_join_paths(const struct vg_birth *birth, bool pid, struct vg_failure *failure);
+/* Enters the namespaces of the container's init that an exec shares; `not`: without those. */
+int vg_join_init(const struct vg_child *child, uint64_t not, struct vg_failure *failure);
 /* Enters the namespaces of the plan that are not made by clone3 and not the pid namespace. */
 int vg_child_join(struct vg_child *child, struct vg_failure *failure);
 /* An O_PATH descriptor on what is at a path of the host, in the child's mount namespace. */
@@ -60,6 +63,7 @@ VG_CHILD_OP(vg_child_readonly_path);
 VG_CHILD_OP(vg_child_readonly_root);
 VG_CHILD_OP(vg_child_user);     /* ids.c */
 VG_CHILD_OP(vg_child_user_map); /* user_namespace.c */
+VG_CHILD_OP(vg_child_user_map_unprivileged);
 VG_CHILD_OP(vg_child_user_root);
 VG_CHILD_OP(vg_child_capabilities);   /* capabilities.c */
 VG_CHILD_OP(vg_child_time_namespace); /* time_namespace.c */

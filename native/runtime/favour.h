@@ -13,6 +13,9 @@
 int vg_favour_open(struct vg_child *c, const char *path, int flags, int *ret_fd);
 /* Writes `text` to the child's own file in /proc: "uid_map", "gid_map", "setgroups", "oom_score_adj", "timens_offsets". */
 int vg_favour_write(struct vg_child *c, const char *file, const char *text);
+#define VG_FAVOUR_WORDS_SIZE 512
+/* Has `program` (newuidmap, newgidmap) write a map; on failure with its words. */
+int vg_favour_map(struct vg_child *c, const char *program, const char *map, char ret_words[VG_FAVOUR_WORDS_SIZE]);
 int vg_favour_rlimit(struct vg_child *c, unsigned resource, const struct rlimit *limit);
 /* A detached mount. */
 int vg_favour_idmap(struct vg_child *c, const struct vg_idmap *wanted, int *ret_fd);

@@ -28,10 +28,12 @@ VG_HOST_OP(vg_host_umount_tree);    /* umount.c */
 VG_HOST_OP(vg_host_write);          /* host_files.c */
 VG_HOST_OP(vg_host_mkdir);
 VG_HOST_OP(vg_host_unlink);
-VG_HOST_OP(vg_host_signal);       /* host_signal.c */
+VG_HOST_OP(vg_host_signal); /* host_signal.c */
+VG_HOST_OP(vg_host_await_end);
 VG_HOST_OP(vg_host_hook);         /* hook_ops.c */
 VG_HOST_OP(vg_host_cpu_affinity); /* scheduling.c */
-VG_HOST_OP(vg_host_run_program);  /* host_program.c */
+VG_HOST_OP(vg_host_oom_score_adj);
+VG_HOST_OP(vg_host_run_program); /* host_program.c */
 VG_HOST_OP(vg_host_sweep);
 VG_HOST_OP(vg_host_file);
 VG_HOST_OP(vg_host_criu); /* criu.c */

@@ -51,13 +51,17 @@ int vg_join_paths(const struct vg_birth *birth, bool pid, struct vg_failure *fai
         return status;
 }
 
+int vg_join_init(const struct vg_child *child, uint64_t not, struct vg_failure *failure) {
+        uint64_t flags = child->birth->init_namespaces & ~not ;
+        return flags && setns(child->init_pidfd, (int)flags) < 0 ? vg_fail(failure, -errno, "enter the container's namespaces") : 0;
+}
+
 int vg_child_join(struct vg_child *c, struct vg_failure *failure) {
         int status = c->joined ? 0 : vg_join_paths(c->birth, false, failure);
+        if (status == 0 && !c->joined)
+                status = vg_join_init(c, CLONE_NEWPID, failure);
         if (status < 0)
                 return status;
-        uint64_t init = c->birth->init_namespaces & ~(uint64_t)CLONE_NEWPID;
-        if (init && setns(c->init_pidfd, (int)init) < 0)
-                return vg_fail(failure, -errno, "enter the container's namespaces");
         /* Not by clone3: the new namespace's root would be the helper's cgroup. */
         if (c->birth->clone_flags & CLONE_NEWCGROUP) {
                 if (unshare(CLONE_NEWCGROUP) < 0)

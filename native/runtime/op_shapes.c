@@ -27,6 +27,8 @@ static const struct vg_op_shape host_shapes[] = {
         {VG_OP_SWEEP, "s", "sweep directory"},
         {VG_OP_FILE, "s4b", "make file"},
         {VG_OP_CRIU, "s4bss4", "run CRIU"},
+        {VG_OP_OWN_OOM_SCORE, "4", "set oom_score_adj"},
+        {VG_OP_AWAIT_END, "484", "wait for process"},
 };
 
 static const struct vg_op_shape child_shapes[] = {
@@ -74,6 +76,7 @@ static const struct vg_op_shape child_shapes[] = {
         {VG_OP_LABEL, "sss", "set label"},
         {VG_OP_FILE_LABEL, "ss", "label file"},
         {VG_OP_SECCOMP_NOTIFY, "b4sS", "load seccomp filter"},
+        {VG_OP_USER_MAP_UNPRIVILEGED, "ssss", "map users"},
 };
 
 static const struct vg_op_shape *find_shape(const struct vg_op_shape *shapes, size_t count, uint16_t code) {

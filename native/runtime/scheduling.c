@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <linux/ioprio.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
@@ -11,6 +12,7 @@
 #include "lib/cleanup.h"
 #include "runtime/child.h"
 #include "runtime/host.h"
+#include "runtime/mount.h"
 #include "runtime/sys.h"
 
 /* struct sched_attr of linux/sched/types.h in its first size (48), under a name that no C library takes. */
@@ -94,4 +96,11 @@ int vg_host_cpu_affinity(struct vg_host *h, const struct vg_op_args *a, struct v
         (void)h;
         int status = set_affinity(a->at[0].bytes);
         return status < 0 ? vg_fail(f, status, "set initial CPU affinity") : 0;
+}
+
+int vg_host_oom_score_adj(struct vg_host *h, const struct vg_op_args *a, struct vg_failure *f) {
+        char text[16];
+        snprintf(text, sizeof text, "%d", (int)(int32_t)(uint32_t)a->at[0].number);
+        int status = vg_proc_write(h->proc, "self/oom_score_adj", text);
+        return status < 0 ? vg_fail(f, status, "set oom_score_adj to %s", text) : 0;
 }

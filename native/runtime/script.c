@@ -36,6 +36,8 @@ static int (*handler_of(uint16_t code))(struct vg_host *, const struct vg_op_arg
                 {VG_OP_SWEEP, vg_host_sweep},
                 {VG_OP_FILE, vg_host_file},
                 {VG_OP_CRIU, vg_host_criu},
+                {VG_OP_OWN_OOM_SCORE, vg_host_oom_score_adj},
+                {VG_OP_AWAIT_END, vg_host_await_end},
         };
         for (size_t i = 0; i < VG_COUNT(table); i++)
                 if (table[i].code == code)

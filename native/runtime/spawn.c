@@ -69,14 +69,18 @@ static int clone_child(const struct vg_birth *birth, int cgroup, int *ret_pidfd)
 }
 
 /* New namespaces belong to the user namespace of their maker (user_namespaces(7)), so one that is joined has to be entered before
- * the clone, and others have to be joined before one that is new. The helper cannot: it would lose the privileges to undo. */
+ * the clone, and others have to be joined before one that is new. The helper cannot: it would lose the privileges to undo. For an
+ * exec of somebody without privileges: only the root of the container's user namespace can enter its pid namespace, setns(2). */
 static bool needs_step(const struct vg_birth *birth) {
-        return birth->n_joins > 0 && vg_birth_has_user_namespace(birth);
+        bool unprivileged_exec = (birth->init_namespaces & CLONE_NEWUSER) && geteuid() != 0;
+        return unprivileged_exec || (birth->n_joins > 0 && vg_birth_has_user_namespace(birth));
 }
 
 static _Noreturn void step(struct vg_child *child, int mine, int theirs) {
         struct vg_failure failure = {0};
         int pidfd = -1, status = vg_join_paths(child->birth, true, &failure);
+        if (status == 0)
+                status = vg_join_init(child, 0, &failure);
         pid_t pid = status < 0 ? status : clone_child(child->birth, -1, &pidfd);
         if (pid == 0) {
                 close(mine);

@@ -179,7 +179,9 @@ function resources(limits: ResourceLimits): object {
 }
 
 /** The content of `config.json`. */
-export function containerSpec(choices: ContainerChoices): object {
+export const containerSpec = (choices: ContainerChoices): object => specOf(choices);
+
+function specOf(choices: ContainerChoices) {
   const hostNetwork = choices.network === "host";
   const namespaces = ["pid", "ipc", "uts", "mount", "cgroup", ...(hostNetwork ? [] : ["network"])];
   return {
@@ -195,6 +197,33 @@ export function containerSpec(choices: ContainerChoices): object {
       namespaces: namespaces.map((type) => ({ type })),
       maskedPaths,
       readonlyPaths,
+    },
+  };
+}
+
+/**
+ * What an unprivileged user can have of it, as `runc spec --rootless` tells: his own id as root of a user namespace, the host's
+ * network and with it the host's /sys, no group for terminals, no cgroups.
+ */
+export function userSpec(choices: ContainerChoices, own: { readonly uid: number; readonly gid: number }): object {
+  const { cgroupsPath: _path, resources: _resources, namespaces, ...linux } = specOf(choices).linux;
+  const sys = {
+    destination: "/sys",
+    type: "none",
+    source: "/sys",
+    options: ["rbind", "nosuid", "noexec", "nodev", "ro"],
+  };
+  const map = (hostID: number) => [{ containerID: 0, hostID, size: 1 }];
+  return {
+    ...specOf(choices),
+    mounts: mounts.map(({ options, ...mount }) =>
+      mount.destination === "/sys" ? sys : { ...mount, options: options.filter((option) => option !== "gid=5") },
+    ),
+    linux: {
+      ...linux,
+      uidMappings: map(own.uid),
+      gidMappings: map(own.gid),
+      namespaces: [...namespaces.filter(({ type }) => type !== "network"), { type: "user" }],
     },
   };
 }

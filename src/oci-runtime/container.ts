@@ -54,6 +54,11 @@ function isFrozen(stored: StoredContainer): boolean {
   return readKernelFile(`${place.directory}/${file}`)?.trim() === frozen;
 }
 
+/** Whether processes may be left when the init has died, and can be told from others. */
+export function mayOutliveInit({ stored }: Container): boolean {
+  return !stored.privatePids && decodeHandle(stored).placement.places.length > 0;
+}
+
 /** `not_found` if there is none; one whose creation did not come to its end can only be deleted by force. */
 export function openContainer(context: Context, id: string): Container {
   const stored = context.store.load(id);

@@ -79,7 +79,7 @@ export async function create(context: Context, id: string, options: CreateOption
 
 export function keep(context: Context, container: { id: string } & Bundle & CreatedContainer): void {
   const { id, path: bundle, spec, pid, handle, privatePids } = container;
-  const { username } = userInfo();
+  const owner = userName();
   context.store.save({
     id,
     ociVersion: spec.ociVersion,
@@ -88,11 +88,20 @@ export function keep(context: Context, container: { id: string } & Bundle & Crea
     pid,
     startTime: lookAtProcess(pid).startTime,
     created: new Date().toISOString(),
-    owner: username === "root" ? "" : username,
+    owner: owner === "root" ? "" : owner,
     annotations: Object.fromEntries(spec.annotations),
     privatePids,
     handle,
   });
+}
+
+/** As runc names somebody whom the password file does not know. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `#${process.getuid?.()}`;
+  }
 }
 
 /** Beside those that are asked for the ones of socket activation (sd_listen_fds(3)), which come first. */

@@ -1,5 +1,5 @@
 import { VigilError } from "../base/errors.js";
-import { cgroupKill, cgroupRemove, encodeOps } from "../host/core/ops.js";
+import { awaitEnd, cgroupKill, cgroupRemove, encodeOps } from "../host/core/ops.js";
 import { createRuntime, openContainer } from "./container.js";
 import type { Context } from "./context.js";
 import { teardownCgroups } from "./store.js";
@@ -21,8 +21,13 @@ export async function deleteContainer(context: Context, id: string, { force }: D
   if (force !== true && status !== "stopped" && status !== "created") {
     throw new VigilError("failed_precondition", `cannot delete container ${id} that is not stopped: ${status}`);
   }
-  const { port } = container.runtime();
-  if (status !== "stopped") await killIfThere(() => port.signal("", container, "", SIGKILL));
+  const { port, solo } = container.runtime();
+  if (status !== "stopped") {
+    await killIfThere(() => port.signal("", container, "", SIGKILL));
+    // Without a cgroup nothing else tells when it is gone.
+    const { pid, startTime } = container.stored;
+    await solo.script("", encodeOps([awaitEnd(pid, BigInt(startTime), removeTimeoutMs)]), { undo: false });
+  }
   await port.remove("", container);
   context.store.remove(id);
 }

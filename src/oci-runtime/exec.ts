@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { VigilError } from "../base/errors.js";
 import { parseUser } from "../cli/quantities.js";
 import { openBundle } from "../host/bundle.js";
+import { detectCaller } from "../host/caller.js";
 import type { ProcessSpec } from "../host/oci/process.js";
 import { openContainer } from "./container.js";
 import type { Context } from "./context.js";
@@ -39,6 +40,10 @@ export async function exec(
   if (status === "stopped") throw new VigilError("failed_precondition", "cannot exec in a stopped container");
   if (status === "paused" && options.ignorePaused !== true) {
     throw new VigilError("failed_precondition", "cannot exec in a paused container (use --ignore-paused to override)");
+  }
+  if (status === "created" && detectCaller().uid !== 0) {
+    // What has not executed its program yet is closed to all but the machine's root, ptrace(2): and so are its namespaces, setns(2).
+    throw new VigilError("failed_precondition", "an unprivileged user cannot exec in a container before its start");
   }
   const text = processText(container.bundle, command, options);
   const terminal = options.tty ?? isTerminal(text);

@@ -1,6 +1,6 @@
 import { VigilError } from "../base/errors.js";
 import { parseSignal } from "../cli/quantities.js";
-import { openContainer } from "./container.js";
+import { mayOutliveInit, openContainer } from "./container.js";
 import type { Context } from "./context.js";
 
 const SIGKILL = 9;
@@ -17,7 +17,8 @@ export async function kill(context: Context, id: string, signal: string, { all }
   const { port } = container.runtime();
   const stopped = container.status() === "stopped";
   // Without a pid namespace of its own the init's death would leave the others behind.
-  const everybody = all === true || (number === SIGKILL && !container.stored.privatePids && !stopped);
+  const left = number === SIGKILL && mayOutliveInit(container);
+  const everybody = all === true || (left && !stopped);
   if (everybody) return port.signalAll("", container, number);
   if (stopped) throw new VigilError("failed_precondition", "container not running");
   await port.signal("", container, "", number);

@@ -5,7 +5,8 @@ import { Command, Option } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { VigilError } from "../base/errors.js";
 import { parseEnvironment } from "../cli/quantities.js";
-import { containerSpec } from "../client/spec.js";
+import { containerSpec, userSpec } from "../client/spec.js";
+import { detectCaller } from "../host/caller.js";
 import { checkpoint } from "./checkpoint.js";
 import { openContainer } from "./container.js";
 import type { Context } from "./context.js";
@@ -34,9 +35,12 @@ export interface GlobalOptions {
   readonly criu: string;
 }
 
+/** As with runc: who is root of a user namespace alone is somebody else on the machine, unless he says that he is root. */
 const defaultRoot = (): string => {
-  const { XDG_RUNTIME_DIR } = process.env;
-  return process.getuid?.() !== 0 && XDG_RUNTIME_DIR ? join(XDG_RUNTIME_DIR, "vigil-runtime") : "/run/vigil-runtime";
+  const { XDG_RUNTIME_DIR, USER } = process.env;
+  const { uid, privileged } = detectCaller();
+  const own = uid !== 0 || (!privileged && USER !== "root");
+  return own && XDG_RUNTIME_DIR ? join(XDG_RUNTIME_DIR, "vigil-runtime") : "/run/vigil-runtime";
 };
 
 /** runc's command line, verb by verb. `exit` takes the status of a process that ran in the foreground. */
@@ -247,7 +251,8 @@ function inspection(act: Act): Command[] {
     new Command("spec")
       .description("write a config.json to start from")
       .option("-b, --bundle <directory>", "where to (default: the current directory)")
-      .action(act((_, options: { bundle?: string }) => writeSpec(options.bundle ?? "."))),
+      .option("--rootless", "for an unprivileged user")
+      .action(act((_, options: SpecOptions) => writeSpec(options))),
   ];
 }
 
@@ -320,17 +325,23 @@ async function events(
   }
 }
 
-function writeSpec(bundle: string): void {
+interface SpecOptions {
+  readonly bundle?: string;
+  readonly rootless?: boolean;
+}
+
+function writeSpec({ bundle = ".", rootless = false }: SpecOptions): void {
   const path = join(bundle, "config.json");
   if (existsSync(path)) throw new VigilError("already_exists", `file ${path} exists: remove it first`);
-  const spec = containerSpec({
+  const choices = {
     argv: ["sh"],
     rootPath: "rootfs",
     readonlyRoot: true,
     hostname: "vigil",
     cgroupsPath: "",
     terminal: { columns: 0, rows: 0 },
-  });
+  };
+  const spec = rootless ? userSpec(choices, detectCaller()) : containerSpec(choices);
   writeFileSync(path, `${JSON.stringify(spec, null, 2)}\n`, { flag: "wx" });
 }
 

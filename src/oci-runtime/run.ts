@@ -1,4 +1,4 @@
-import { openContainer } from "./container.js";
+import { mayOutliveInit, openContainer } from "./container.js";
 import type { Context } from "./context.js";
 import { type CreateOptions, create } from "./create.js";
 import { deleteContainer } from "./delete.js";
@@ -24,7 +24,7 @@ export async function run(context: Context, id: string, options: RunOptions): Pr
   const status = await solo.exited();
   const container = openContainer(context, id);
   // Without a pid namespace of its own the init's end does not end the others.
-  if (!container.stored.privatePids) await container.runtime().port.signalAll("", container, 9);
+  if (mayOutliveInit(container)) await container.runtime().port.signalAll("", container, 9);
   if (options.keep !== true) await deleteContainer(context, id, { force: true });
   return status;
 }

@@ -46,7 +46,9 @@ export function createStore(root: string): Store {
     directory,
     reserve(id) {
       const own = directory(id);
-      mkdirSync(root, { recursive: true, mode: 0o700 });
+      const made = mkdirSync(root, { recursive: true, mode: 0o700 });
+      // In $XDG_RUNTIME_DIR what is old is swept away, but for what has the sticky bit (XDG Base Directory Specification).
+      if (made !== undefined && process.geteuid?.() !== 0) chmodSync(root, 0o1700);
       try {
         mkdirSync(own, { mode: 0o700 });
       } catch (thrown) {

@@ -65,6 +65,8 @@ function deviceOps(placement: Placement, { devices }: Resources, context: Resour
     return program ? placement.places.map(({ directory }) => cgroupDevices(directory, program)) : [];
   }
   const place = placeOf(placement, "devices");
+  // Rules take privileges on the host (cgroup-v1/devices.rst). Nodes that nobody may make without them are none to be kept from.
+  if (context.unprivileged) return [];
   if (!place) {
     throw new VigilError("failed_precondition", `${context.path}.devices: the devices cgroup hierarchy is not mounted`);
   }
@@ -91,6 +93,11 @@ function neededPlaces(all: Placement, writes: readonly PlannedWrite[]): Placemen
   return all.mode === "hybrid" ? { ...all, places: all.places.filter(needed) } : all;
 }
 
+/** Without a cgroup of its own a process is born in its maker's. */
+export function bornIn({ mode }: Placement, directories: readonly string[]): Birth["cgroup"] {
+  return { version: directories.length === 0 ? 0 : mode === "v2" ? 2 : 1, directories };
+}
+
 export function planCgroupBirth(wanted: Placement, resources: Resources, context: ResourceContext): CgroupBirth {
   const writes = resourceWrites(wanted, resources, context);
   const controllers = new Set(writes.map(({ controller }) => controller));
@@ -104,9 +111,9 @@ export function planCgroupBirth(wanted: Placement, resources: Resources, context
     ],
     placement,
     watch: watchOf(placement),
-    cgroup: {
-      version: placement.mode === "v2" ? 2 : 1,
-      directories: placement.places.map(({ directory }) => directory),
-    },
+    cgroup: bornIn(
+      placement,
+      placement.places.map(({ directory }) => directory),
+    ),
   };
 }

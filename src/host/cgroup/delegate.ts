@@ -2,6 +2,7 @@ import { VigilError } from "../../base/errors.js";
 import { type Op, optional, withHint, write } from "../core/ops.js";
 import { readKernelFile } from "./files.js";
 import { ancestors } from "./path.js";
+import { mayDelegate } from "./permitted.js";
 import type { Place } from "./placement.js";
 
 const words = (text: string | undefined): string[] => text?.split(/\s+/).filter((word) => word !== "") ?? [];
@@ -14,6 +15,14 @@ function holdsProcesses(directory: string): boolean {
 
 const internalProcesses =
   "a cgroup with processes of its own cannot turn controllers on for its children (cgroup-v2.rst, No Internal Process Constraint)";
+
+/** Why controllers cannot be turned on for the children of a cgroup. */
+function refusal(directory: string): string | undefined {
+  if (holdsProcesses(directory)) return internalProcesses;
+  // One that is still to be made is its maker's.
+  const made = readKernelFile(`${directory}/cgroup.subtree_control`) !== undefined;
+  return made && !mayDelegate(directory) ? "this user may not" : undefined;
+}
 
 function enabling(directory: string, missing: readonly string[], needed: ReadonlySet<string>): Op[] {
   const file = `${directory}/cgroup.subtree_control`;
@@ -48,7 +57,8 @@ export function delegateControllers(place: Place, path: string, needed: Readonly
     const enabled = words(readKernelFile(`${directory}/cgroup.subtree_control`));
     const missing = offered.filter((name) => !enabled.includes(name));
     if (missing.length === 0) continue;
-    if (!holdsProcesses(directory)) {
+    const refused = refusal(directory);
+    if (refused === undefined) {
       ops.push(...enabling(directory, missing, needed));
       continue;
     }
@@ -56,7 +66,7 @@ export function delegateControllers(place: Place, path: string, needed: Readonly
     if (lost.length > 0) {
       throw new VigilError(
         "failed_precondition",
-        `cannot turn on ${lost.join(", ")} in ${directory}/cgroup.subtree_control: ${internalProcesses}`,
+        `cannot turn on ${lost.join(", ")} in ${directory}/cgroup.subtree_control: ${refused}`,
       );
     }
     offered = offered.filter((name) => enabled.includes(name));

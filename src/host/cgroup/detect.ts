@@ -56,6 +56,14 @@ function version2({ mountPoint }: Mount, read: Read): Hierarchy {
 
 type Read = (path: string) => string | undefined;
 
+/** For who can do without: none where none is mounted. */
+export function detectCgroupsIfAny(): CgroupHost {
+  const mounted = parseMountinfo(readKernelFile("/proc/self/mountinfo") ?? "").some(({ type }) =>
+    /^cgroup2?$/.test(type),
+  );
+  return mounted ? detectCgroups() : { mode: "v2", hierarchies: [] };
+}
+
 /**
  * The host's cgroup trees. A tree that is mounted twice counts once, where it was mounted first: later ones are views for
  * something else. On a hybrid host the unified tree takes part only if it was given controllers.

@@ -1,8 +1,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 
 // A controller that is off has no file (ENOENT), a removed cgroup answers ENODEV on what is open, pressure that was disabled
-// at boot EOPNOTSUPP: each means "nothing to be read".
-const absence: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENODEV", "ENOTDIR", "EOPNOTSUPP", "ENOTSUP"]);
+// at boot EOPNOTSUPP, a process that ends between open and read ESRCH: each means "nothing to be read".
+const absence: ReadonlySet<string | undefined> = new Set([
+  "ENOENT",
+  "ESRCH",
+  "ENODEV",
+  "ENOTDIR",
+  "EOPNOTSUPP",
+  "ENOTSUP",
+]);
 
 function absent(thrown: unknown): undefined {
   if (absence.has((thrown as NodeJS.ErrnoException).code)) return undefined;

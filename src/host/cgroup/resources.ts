@@ -24,6 +24,8 @@ export interface ResourceContext {
   /** JSON path of the resources, for messages. */
   readonly path: string;
   readonly warn: (message: string) => void;
+  /** The caller has not the rights of the machine's root: some cgroups he may not make. */
+  readonly unprivileged?: boolean;
 }
 
 const controllers: readonly Controller[] = [pids, memory, blkio, cpu, cpuset, hugetlb, rdma, netCls, netPrio];
@@ -38,7 +40,7 @@ function writesOf(
   controller: Controller,
   placement: Placement,
   resources: Resources,
-  { path, warn }: ResourceContext,
+  { path, warn, unprivileged = false }: ResourceContext,
 ): PlannedWrite[] {
   const place = placeOf(placement, controller.name);
   const writes = controller.writes(resources, viewOf(placement, place, path, place ? warn : () => undefined));
@@ -52,10 +54,10 @@ function writesOf(
   // Silence about a limit that cannot be kept would be worse than no container.
   if (writes.length > 0) {
     const name = controllerName(controller.name, placement.mode === "v2" ? 2 : 1);
-    throw new VigilError(
-      "failed_precondition",
-      `${path}.${controller.member}: the ${name} cgroup controller is not available on this host`,
-    );
+    const why = unprivileged
+      ? `the container can have no cgroup with the ${name} controller that this user may write to`
+      : `the ${name} cgroup controller is not available on this host`;
+    throw new VigilError("failed_precondition", `${path}.${controller.member}: ${why}`);
   }
   return [];
 }

@@ -22,7 +22,8 @@ function linesOf(text: string | undefined): string[] {
 }
 
 /** New limits for a container's cgroups. Device rules stay as they are: they are part of the container's make. */
-export function planCgroupUpdate(placement: Placement, resources: Resources, context: ResourceContext): CgroupUpdate {
+export function planCgroupUpdate(placement: Placement, resources: Resources, given: ResourceContext): CgroupUpdate {
+  const context = { ...given, unprivileged: placement.places.length === 0 };
   const writes = resourceWrites(placement, resources, context);
   const before = new Map(writes.map(({ path }) => [path, readKernelFile(path)]));
   return {

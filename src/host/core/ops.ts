@@ -29,6 +29,8 @@ export const opCodes = {
   unlink: 12,
   signalProcess: 13,
   cgroupDevices: 14,
+  ownOomScore: 15,
+  awaitEnd: 16,
   hook: 20,
   initialCpuAffinity: 21,
   run: 25,
@@ -79,6 +81,7 @@ export const opCodes = {
   label: 77,
   fileLabel: 78,
   seccompNotify: 79,
+  userMapUnprivileged: 80,
 } as const;
 
 export type OpName = keyof typeof opCodes;
@@ -200,6 +203,11 @@ export const sweep = (directory: string): Op => op("sweep", (p) => p.str(directo
 
 export const file = (path: string, mode: number, content: string): Op =>
   op("file", (p) => p.str(path).u32(mode).bytes(Buffer.from(content)));
+
+export const ownOomScore = (score: number): Op => op("ownOomScore", (p) => p.i32(score));
+
+export const awaitEnd = (pid: number, startTime: bigint, timeoutMs: number): Op =>
+  op("awaitEnd", (p) => p.u32(pid).u64(startTime).u32(timeoutMs));
 
 // Child ops: run by the process to be, in order.
 
@@ -400,3 +408,13 @@ export const fileLabel = (path: string, label: string): Op => op("fileLabel", (p
 /** `parts` of the message to the agent: between each two goes the child's pid. */
 export const seccompNotify = (program: Uint8Array, flags: number, agent: string, parts: readonly string[]): Op =>
   op("seccompNotify", (p) => p.bytes(program).u32(flags).str(agent).strs(parts));
+
+export interface UserMaps {
+  /** Texts of a uid_map and a gid_map. */
+  readonly maps: readonly [uids: string, gids: string];
+  /** newuidmap(1) and newgidmap(1); empty: not needed. */
+  readonly programs: readonly [uids: string, gids: string];
+}
+
+export const userMapUnprivileged = ({ maps, programs }: UserMaps): Op =>
+  op("userMapUnprivileged", (p) => p.str(maps[0]).str(maps[1]).str(programs[0]).str(programs[1]));

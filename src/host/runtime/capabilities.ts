@@ -52,7 +52,7 @@ const setNames = ["bounding", "effective", "inheritable", "permitted", "ambient"
 
 export interface CapabilityPlan {
   readonly sets: CapabilitySets;
-  /** Names that this kernel, or this list, does not know: left out, as the specification wants, with a warning. */
+  /** What this kernel, or this list, does not know, or cannot be had: left out, as the specification wants, with a warning. */
   readonly ignored: readonly string[];
 }
 
@@ -75,5 +75,12 @@ export function planCapabilities(spec: ProcessSpec["capabilities"], last: number
     bigint,
     bigint,
   ];
-  return { sets: { bounding, effective, inheritable, permitted, ambient }, ignored: [...ignored] };
+  // capabilities(7): no capability can be ambient that is not both permitted and inheritable. Left out as with runc, whose own
+  // `spec` has long asked for such.
+  const possible = ambient & permitted & inheritable;
+  for (const name of spec?.ambient ?? []) {
+    const number = numbers.get(name);
+    if (number !== undefined && ((ambient & ~possible) >> BigInt(number)) & 1n) ignored.add(`${name} (ambient)`);
+  }
+  return { sets: { bounding, effective, inheritable, permitted, ambient: possible }, ignored: [...ignored] };
 }

@@ -3,15 +3,27 @@ import { VigilError } from "../../base/errors.js";
 import type { Log } from "../../base/log.js";
 import type { ContainerRef, CreatedContainer, CreateSpec, ExecSpec, Runtime, RuntimeHandle } from "../../task/ports.js";
 import { type Bundle, openBundle, parseProcess, parseResources } from "../bundle.js";
-import { type CgroupHost, detectCgroups } from "../cgroup/detect.js";
+import { type Caller, detectCaller } from "../caller.js";
+import { type CgroupHost, detectCgroups, detectCgroupsIfAny } from "../cgroup/detect.js";
 import { readKernelFile } from "../cgroup/files.js";
 import { membersBelow } from "../cgroup/members.js";
+import { membersOfPidNamespace, startTimeOf } from "../cgroup/pid-members.js";
 import { freezerPlace, type Placement, placementOf, processPlace } from "../cgroup/placement.js";
 import { readStats } from "../cgroup/stats.js";
 import { freezeTimeoutMs, thawForDeath } from "../cgroup/thaw.js";
 import { planCgroupUpdate } from "../cgroup/update.js";
 import type { CoreCommands } from "../core/commands.js";
-import { cgroupFreeze, cgroupKill, cgroupRemove, cgroupSignal, encodeOps, type Op, umountTree } from "../core/ops.js";
+import {
+  cgroupFreeze,
+  cgroupKill,
+  cgroupRemove,
+  cgroupSignal,
+  encodeOps,
+  type Op,
+  optional,
+  signalProcess,
+  umountTree,
+} from "../core/ops.js";
 import type { SeccompSpec } from "../oci/spec.js";
 import { type CriuStep, clearWork, criuFailure, missingCriu } from "./criu-failure.js";
 import { hasErrno, type RuntimeStep, runtimeFailure } from "./failure.js";
@@ -32,6 +44,7 @@ export interface NativeRuntimeContext {
   readonly detect?: () => CgroupHost;
   /** The program; the core looks for it in PATH. */
   readonly criu?: string;
+  readonly caller?: Caller;
 }
 
 const removeTimeoutMs = 10_000;
@@ -40,7 +53,8 @@ const SIGKILL = 9;
 
 /** The runtime that needs no other program: plans are made here and carried out by the core. */
 export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeContext): Runtime {
-  const { namespace, log, detect = detectCgroups, criu = "criu" } = context;
+  const { namespace, log, criu = "criu", caller = detectCaller() } = context;
+  const detect = context.detect ?? (caller.privileged ? detectCgroups : detectCgroupsIfAny);
   let host: CgroupHost | undefined;
   const cgroups = (): CgroupHost => (host ??= detect());
   const lastCapability = Number(readKernelFile("/proc/sys/kernel/cap_last_cap") ?? 0);
@@ -59,8 +73,12 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
     attempt(step, ops, () => core.script(key, encodeOps(ops), { undo: false }));
 
   async function freeze(step: "pause" | "resume", key: string, container: ContainerRef): Promise<void> {
-    const place = freezerPlace(decodeHandle(container).placement);
-    if (!place) throw new VigilError("failed_precondition", `cannot ${step}: this host has no freezer cgroup`);
+    const { placement } = decodeHandle(container);
+    const place = freezerPlace(placement);
+    if (!place) {
+      const why = placement.places.length > 0 ? "this host has no freezer cgroup" : "the container has no cgroup";
+      throw new VigilError("failed_precondition", `cannot ${step}: ${why}`);
+    }
     await script(step, `${key}/${step}`, [
       cgroupFreeze(place.version, place.directory, step === "pause", freezeTimeoutMs),
     ]);
@@ -137,12 +155,13 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
     },
 
     async signalAll(key, container, signal) {
-      const { placement } = decodeHandle(container);
+      const { placement, pid } = decodeHandle(container);
       const place = processPlace(placement);
+      if (!place) return script("kill", `${key}/signal`, signalEach(membersWithoutCgroup(pid), signal));
       const directories = placement.places.map(({ directory }) => directory);
       // Killing covers every hierarchy and thaws; other signals go to each process once.
       if (signal === SIGKILL) await script("kill", `${key}/kill`, [cgroupKill(directories)]);
-      else if (place) await script("kill", `${key}/signal`, [cgroupSignal(place.directory, signal)]);
+      else await script("kill", `${key}/signal`, [cgroupSignal(place.directory, signal)]);
     },
 
     pause: (key, container) => freeze("pause", key, container),
@@ -164,8 +183,9 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
     },
 
     async pids(container) {
-      const place = processPlace(decodeHandle(container).placement);
-      return place ? membersBelow(place.directory) : [];
+      const { placement, pid } = decodeHandle(container);
+      const place = processPlace(placement);
+      return place ? membersBelow(place.directory) : membersWithoutCgroup(pid);
     },
 
     stats: async (container) => readStats(decodeHandle(container).placement),
@@ -196,7 +216,7 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
   async function surroundingsOf(request: CreateSpec, { spec }: Bundle): Promise<PlanSurroundings> {
     const seccomp = await filterOf(spec.linux.seccomp);
     const modules = detectSecurityModules();
-    return { namespace, cgroups: cgroups(), seccomp, lastCapability, modules, warn: warner(request.id) };
+    return { namespace, cgroups: cgroups(), seccomp, lastCapability, modules, caller, warn: warner(request.id) };
   }
 
   async function planCreate(request: CreateSpec): Promise<ContainerPlan> {
@@ -269,9 +289,21 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
       handle,
       spec,
       { own, spec: config },
-      { namespace, seccomp, lastCapability, modules, warn },
+      { namespace, seccomp, lastCapability, modules, caller, warn },
     );
   }
+}
+
+function membersWithoutCgroup(init: number): number[] {
+  const members = membersOfPidNamespace(init);
+  if (members) return members;
+  const why = "it has neither a cgroup nor a pid namespace of its own";
+  throw new VigilError("failed_precondition", `the container's processes cannot be told from others: ${why}`);
+}
+
+/** One that ends meanwhile needs no signal any more. */
+function signalEach(pids: readonly number[], signal: number): Op[] {
+  return pids.map((pid) => optional(signalProcess(pid, startTimeOf(pid), signal)));
 }
 
 type FilterOf = (spec: SeccompSpec | undefined) => Promise<SeccompFilter | undefined>;

@@ -1,4 +1,5 @@
 import type { ContainerRef, ExecSpec } from "../../task/ports.js";
+import { bornIn } from "../cgroup/birth.js";
 import { readKernelFile } from "../cgroup/files.js";
 import type { Placement } from "../cgroup/placement.js";
 import type { Birth } from "../core/birth.js";
@@ -10,7 +11,8 @@ import type { NativeHandle } from "./handle.js";
 import { parseIdList } from "./id-list.js";
 import { namespaceFlags } from "./namespaces.js";
 import { openTimeoutMs, type PlanSurroundings, terminalOps } from "./plan.js";
-import { planProcess } from "./plan-process.js";
+import { planOwnOomScore, planProcess } from "./plan-process.js";
+import { checkUser } from "./plan-user-namespace.js";
 
 export interface ExecPlan {
   readonly birth: Birth;
@@ -62,8 +64,10 @@ export function planExec(
   surroundings: Omit<PlanSurroundings, "cgroups">,
 ): ExecPlan {
   const process = inherit(given.own, given.spec.process, spec.stdio.terminal);
-  const { seccomp, lastCapability, modules, warn, namespace } = surroundings;
-  const { initial, final } = planAffinity(process);
+  const { seccomp, lastCapability, modules, caller, warn, namespace } = surroundings;
+  checkUser(process, given.spec.linux, caller, processPath);
+  const { initial: beforehand, final } = planAffinity(process);
+  const initial = [...beforehand, ...planOwnOomScore(process, caller)];
   const ops = [
     ...final,
     ...(handle.namespaces & namespaceFlags.user ? [userRoot()] : []),
@@ -77,6 +81,7 @@ export function planExec(
       modules,
       seccomp,
       lastCapability,
+      caller,
       afterStart: undefined,
       warn,
     }),
@@ -97,7 +102,7 @@ export function planExec(
       cloneFlags: 0n,
       joins: [],
       initNamespaces: handle.namespaces,
-      cgroup: { version: handle.placement.mode === "v2" ? 2 : 1, directories: places },
+      cgroup: bornIn(handle.placement, places),
       ops: encodeOps(ops),
     },
     ops: [...initial, ...ops],

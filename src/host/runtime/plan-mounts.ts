@@ -3,10 +3,11 @@ import { VigilError } from "../../base/errors.js";
 import type { Placement } from "../cgroup/placement.js";
 import { bindOrMount, cgroupMount, fileLabel, idmapBind, mountAttributes, type Op, tmpfsCopy } from "../core/ops.js";
 import { refuse } from "../oci/check.js";
-import type { SpecMount } from "../oci/spec.js";
+import type { LinuxSpec, SpecMount } from "../oci/spec.js";
 import { idMapText } from "./id-maps.js";
 import { labelled } from "./labels.js";
 import { type MountOptions, MS, parseMountOptions } from "./mount-options.js";
+import { isMapped } from "./plan-user-namespace.js";
 
 export interface MountPlan {
   readonly ops: Op[];
@@ -21,6 +22,7 @@ interface MountSurroundings {
   readonly placement: Placement;
   /** The container is in one, its own or somebody else's. */
   readonly userNamespace: boolean;
+  readonly linux: LinuxSpec;
   /** linux.mountLabel; empty: none. */
   readonly label: string;
   readonly warn: (message: string) => void;
@@ -104,6 +106,16 @@ function refuseMisplaced(mount: SpecMount, options: MountOptions, isBind: boolea
   }
 }
 
+/** The kernel would say EINVAL, and not of what. */
+function refuseUnmapped({ data }: MountOptions, linux: LinuxSpec, at: string): void {
+  for (const option of data) {
+    const [, kind, id] = /^([ug]id)=(\d+)$/.exec(option) ?? [];
+    if (kind !== undefined && isMapped(linux, kind === "uid" ? "uidMappings" : "gidMappings", Number(id)) === false) {
+      refuse(`${at}.options`, `${JSON.stringify(option)} is not mapped in the user namespace`);
+    }
+  }
+}
+
 function targetOf(destination: string, at: string, warn: (message: string) => void): string {
   if (destination === "") refuse(`${at}.destination`, "must not be empty");
   if (!destination.startsWith("/")) warn(`${at}.destination: ${JSON.stringify(destination)} is taken as absolute`);
@@ -111,7 +123,7 @@ function targetOf(destination: string, at: string, warn: (message: string) => vo
 }
 
 export function planMounts(mounts: readonly SpecMount[], around: MountSurroundings): MountPlan {
-  const { placement, label, warn } = around;
+  const { placement, linux, label, warn } = around;
   const ops: Op[] = [];
   const late: Op[] = [];
   let ownDev = false;
@@ -128,6 +140,7 @@ export function planMounts(mounts: readonly SpecMount[], around: MountSurroundin
     } else if (mount.type === "") refuse(`${at}.type`, "must not be empty");
     else if (mount.type === "cgroup") ops.push(cgroups(target, options, placement));
     else {
+      refuseUnmapped(options, linux, at);
       const fresh = mountNew(mount, target, options, label);
       ops.push(...fresh.ops);
       late.push(...fresh.late);

@@ -1,3 +1,4 @@
+import type { Caller } from "../caller.js";
 import {
   capabilities,
   cwd,
@@ -8,11 +9,13 @@ import {
   type Op,
   oomScoreAdj,
   optional,
+  ownOomScore,
   seccomp,
   seccompNotify,
   umask,
   user,
   waitStart,
+  withHint,
 } from "../core/ops.js";
 import type { ProcessSpec } from "../oci/process.js";
 import type { LinuxSpec } from "../oci/spec.js";
@@ -33,6 +36,7 @@ export interface ProcessSurroundings {
   readonly modules: SecurityModules;
   readonly seccomp: SeccompFilter | undefined;
   readonly lastCapability: number;
+  readonly caller: Caller;
   /** The container, for an agent that answers for system calls. */
   readonly identity: Identity;
   /** The pid of the container's init; undefined: this is it. */
@@ -47,11 +51,17 @@ function filterOp({ program, flags, agent }: SeccompFilter, { identity, init }: 
   return seccompNotify(program, flags, agent.path, processStateParts(identity, agent.metadata, init));
 }
 
+/** A helper without privileges has no power over the files of a process in a user namespace: that one inherits its score. */
+export function planOwnOomScore({ oomScoreAdj: score }: ProcessSpec, { privileged }: Caller): Op[] {
+  if (privileged || score === undefined) return [];
+  return [withHint(ownOomScore(score), "without privileges it can only be raised")];
+}
+
 /** The last steps of a process before it is the container's: what it gives up, and its execve. */
 export function planProcess(process: ProcessSpec, surroundings: ProcessSurroundings): Op[] {
-  const { path, keyring, lastCapability, afterStart, warn } = surroundings;
+  const { path, keyring, lastCapability, caller, afterStart, warn } = surroundings;
   const { sets, ignored } = planCapabilities(process.capabilities, lastCapability);
-  if (ignored.length > 0) warn(`${path}.capabilities: unknown here and left out: ${ignored.join(", ")}`);
+  if (ignored.length > 0) warn(`${path}.capabilities: cannot be had and left out: ${ignored.join(", ")}`);
   const labels = planProcessLabels(process, surroundings.modules, path);
   const { uid, gid, additionalGids } = process.user;
   const filter = surroundings.seccomp ? [filterOp(surroundings.seccomp, surroundings)] : [];
@@ -66,7 +76,7 @@ export function planProcess(process: ProcessSpec, surroundings: ProcessSurroundi
     ...(keyring === "" ? [] : [newKeyring(keyring)]),
     ...labels.afterKeyring,
     ...planRlimits(process.rlimits, path),
-    ...(process.oomScoreAdj === undefined ? [] : [oomScoreAdj(process.oomScoreAdj)]),
+    ...(process.oomScoreAdj === undefined || !caller.privileged ? [] : [oomScoreAdj(process.oomScoreAdj)]),
     ...planScheduling(process, surroundings.linux, path),
     ...(process.noNewPrivileges ? [noNewPrivs()] : []),
     ...early,

@@ -1,8 +1,10 @@
 import type { CreateSpec } from "../../task/ports.js";
 import { type Bundle, mountPoint, rootDirectory } from "../bundle.js";
-import { planCgroupBirth } from "../cgroup/birth.js";
+import type { Caller } from "../caller.js";
+import { type CgroupBirth, planCgroupBirth } from "../cgroup/birth.js";
 import type { CgroupHost } from "../cgroup/detect.js";
 import { cgroupPath } from "../cgroup/path.js";
+import { besideOwn, permittedPlaces, withOwnPlaces } from "../cgroup/permitted.js";
 import { type Placement, placementOf } from "../cgroup/placement.js";
 import type { Birth } from "../core/birth.js";
 import {
@@ -33,11 +35,11 @@ import { MS, propagations } from "./mount-options.js";
 import { planDevices } from "./plan-devices.js";
 import { planMounts } from "./plan-mounts.js";
 import { type NamespacePlan, planNamespaces } from "./plan-namespaces.js";
-import { planProcess } from "./plan-process.js";
+import { planOwnOomScore, planProcess } from "./plan-process.js";
 import { planRootfs } from "./plan-rootfs.js";
 import { planSysctls } from "./plan-sysctls.js";
 import { planTimeNamespace } from "./plan-time-namespace.js";
-import { planUserNamespace } from "./plan-user-namespace.js";
+import { checkUser, planUserNamespace } from "./plan-user-namespace.js";
 import type { SeccompFilter } from "./seccomp.js";
 import { teardownRecord } from "./teardown.js";
 import { refuseUnsupported, refuseUnsupportedOptions } from "./unsupported.js";
@@ -50,6 +52,7 @@ export interface PlanSurroundings {
   readonly seccomp: SeccompFilter | undefined;
   readonly lastCapability: number;
   readonly modules: SecurityModules;
+  readonly caller: Caller;
   readonly warn: (message: string) => void;
 }
 
@@ -120,17 +123,20 @@ function childOps(
   bundle: Bundle,
   request: CreateSpec,
   namespaces: NamespacePlan,
-  placement: Placement,
+  view: Placement,
   keyring: string,
-  { seccomp, lastCapability, modules, warn }: PlanSurroundings,
+  { seccomp, lastCapability, modules, caller, warn }: PlanSurroundings,
 ): Op[] {
   const { spec } = bundle;
   const { linux, process } = spec;
+  const users = planUserNamespace(linux, namespaces, caller);
+  checkUser(process, linux, caller, processPath);
   checkMountLabel(linux.mountLabel, modules);
   const mounts = planMounts(spec.mounts, {
     bundle: bundle.path,
-    placement,
+    placement: view,
     userNamespace: namespaces.has("user"),
+    linux,
     label: linux.mountLabel,
     warn,
   });
@@ -139,7 +145,7 @@ function childOps(
   const identity = { ...spec, id: request.id, bundle: request.bundle };
   const hooks = birthHooks(spec.hooks, identity, root);
   return [
-    ...planUserNamespace(linux, namespaces),
+    ...users,
     ...planTimeNamespace(linux, namespaces),
     ...(namespaces.isNew("cgroup") ? [unshareCgroup()] : []),
     ...(namespaces.isNew("network") ? [bringUpLoopback()] : []),
@@ -168,10 +174,25 @@ function childOps(
       modules,
       seccomp,
       lastCapability,
+      caller,
       afterStart: hooks.beforeExec,
       warn,
     }),
   ];
+}
+
+/**
+ * Without privileges and without a path in the configuration the container gets the cgroups that its caller may make, as with runc;
+ * in the other hierarchies it stays where the caller is, and no limit of theirs can be had.
+ */
+function planCgroups({ linux }: Spec, id: string, { cgroups, namespace, caller, warn }: PlanSurroundings): CgroupBirth {
+  const unprivileged = !caller.privileged;
+  const resources = linux.resources ?? noResources;
+  const context = { path: "config.json: linux.resources", warn, unprivileged };
+  const free = unprivileged && linux.cgroupsPath === "";
+  const beside = free && cgroups.mode === "v2" ? besideOwn(cgroups, `vigil-${id}`) : undefined;
+  const wanted = placementOf(cgroups, beside ?? cgroupPath(linux.cgroupsPath, namespace, id));
+  return planCgroupBirth(free ? permittedPlaces(wanted) : wanted, resources, context);
 }
 
 /** Compiles a checked configuration and a Create request into a birth. Looks at the host, changes nothing. */
@@ -181,17 +202,14 @@ export function planContainer(bundle: Bundle, request: CreateSpec, surroundings:
   refuseUnsupportedOptions(request.options);
   checkTerminal(spec, request);
   const namespaces = planNamespaces(spec.linux.namespaces);
-  const path = cgroupPath(spec.linux.cgroupsPath, surroundings.namespace, request.id);
-  const { script, placement, watch, cgroup } = planCgroupBirth(
-    placementOf(surroundings.cgroups, path),
-    spec.linux.resources ?? noResources,
-    { path: "config.json: linux.resources", warn: surroundings.warn },
-  );
+  const { cgroups, caller } = surroundings;
+  const { script, placement, watch, cgroup } = planCgroups(spec, request.id, surroundings);
+  const view = caller.privileged ? placement : withOwnPlaces(placement, cgroups);
   const target = request.rootfs.length > 0 ? mountPoint(bundle) : "";
   const keyring = request.options.noNewKeyring ? "" : `_ses.${request.id}`;
-  const hostOps = [...planRootfs(request.rootfs, target), ...script];
+  const hostOps = [...planRootfs(request.rootfs, target), ...script, ...planOwnOomScore(spec.process, caller)];
   const later = laterHooks(spec);
-  const ops = childOps(bundle, request, namespaces, placement, keyring, surroundings);
+  const ops = childOps(bundle, request, namespaces, view, keyring, surroundings);
   return {
     birth: {
       container: request.id,

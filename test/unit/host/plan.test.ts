@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openBundle, parseProcess } from "../../../src/host/bundle.js";
+import type { Caller } from "../../../src/host/caller.js";
 import type { CgroupHost } from "../../../src/host/cgroup/detect.js";
 import { decodeHandle, encodeHandle } from "../../../src/host/runtime/handle.js";
 import { parseIdList } from "../../../src/host/runtime/id-list.js";
@@ -59,7 +60,10 @@ interface Wish {
   readonly terminal?: boolean;
   readonly seccomp?: PlanSurroundings["seccomp"];
   readonly modules?: SecurityModules;
+  readonly caller?: Caller;
 }
+
+const root: Caller = { uid: 0, gid: 0, privileged: true };
 
 function plan(wish: Wish = {}) {
   const config = structuredClone(ctr);
@@ -80,6 +84,7 @@ function plan(wish: Wish = {}) {
     seccomp: wish.seccomp,
     lastCapability: 40,
     modules: wish.modules ?? { apparmor: false, selinux: false },
+    caller: wish.caller ?? root,
     warn: (message) => warnings.push(message),
   });
   // Whether there is a /proc/kcore to link to is the machine's matter.
@@ -384,6 +389,53 @@ describe("user namespaces", () => {
     expect(birth.cloneFlags & 0x1000_0000n).toBe(0n);
   });
 
+  describe("without privileges", () => {
+    const caller = { uid: 1000, gid: 1001, privileged: false };
+    const own = (id: number) => [{ containerID: 0, hostID: id, size: 1 }];
+    const alone = (config: Config) => {
+      mapped(config, own(1000), own(1001));
+      config.mounts = [];
+      config.linux.cgroupsPath = "";
+      delete config.linux.resources;
+    };
+
+    test("the own id is mapped without a program; no cgroup that cannot be made, the score is inherited", () => {
+      const { child, script, birth } = plan({
+        caller,
+        change: (config) => {
+          alone(config);
+          config.process.oomScoreAdj = 7;
+        },
+      });
+      expect(child[0]).toBe('USER_MAP_UNPRIVILEGED "0 1000 1\\n" "0 1001 1\\n" "" ""');
+      expect(script).toEqual(["OWN_OOM_SCORE 7"]);
+      expect(names(birth.ops)).not.toContain("OOM_SCORE_ADJ");
+      expect(birth.cgroup).toEqual({ version: 0, directories: [] });
+      expect(birth.watch.version).toBe(0);
+    });
+
+    test("a cgroup that the configuration names is a must", () => {
+      const { script } = plan({
+        caller,
+        change: (config) => {
+          alone(config);
+          config.linux.cgroupsPath = "/given/c";
+        },
+      });
+      expect(script).toContain('CGROUP_MKDIR "/nosuch/cgroup" "/nosuch/cgroup/given/c"');
+    });
+
+    test("root of another user namespace maps what it has", () => {
+      const change = (config: Config) => {
+        mapped(config, [whole], [whole]);
+        config.linux.cgroupsPath = "";
+        delete config.linux.resources;
+      };
+      const { child } = plan({ caller: { uid: 0, gid: 0, privileged: false }, change });
+      expect(child[0]).toBe('USER_MAP_UNPRIVILEGED "0 100000 65536\\n" "0 100000 65536\\n" "" ""');
+    });
+  });
+
   test.each<[string, unknown, unknown]>([
     ["linux.uidMappings: a new user namespace cannot be without", undefined, [whole]],
     ["linux.gidMappings: a new user namespace cannot be without", [whole], []],
@@ -635,8 +687,10 @@ test("capabilities that nobody knows are left out with a warning; without the me
     change: (config) =>
       (config.process.capabilities = { bounding: ["CAP_CHOWN", "CAP_NOSUCH"], ambient: ["CAP_KILL"] }),
   });
-  expect(warnings).toEqual(["config.json: process.capabilities: unknown here and left out: CAP_NOSUCH"]);
-  expect(child).toContain("CAPABILITIES 0x1 0x0 0x0 0x0 0x20");
+  expect(warnings).toEqual([
+    "config.json: process.capabilities: cannot be had and left out: CAP_NOSUCH, CAP_KILL (ambient)",
+  ]);
+  expect(child).toContain("CAPABILITIES 0x1 0x0 0x0 0x0 0x0");
   expect(plan({ change: (config) => delete config.process.capabilities }).child).toContain(
     "CAPABILITIES 0x0 0x0 0x0 0x0 0x0",
   );
@@ -915,6 +969,7 @@ describe("exec", () => {
         seccomp: undefined,
         lastCapability: 40,
         modules: modules ?? { apparmor: false, selinux: false },
+        caller: root,
         warn: (message) => {
           throw new Error(message);
         },

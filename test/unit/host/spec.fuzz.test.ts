@@ -138,6 +138,7 @@ test("a configuration with anything anywhere", { timeout }, () => {
                 },
               ],
             },
+            caller: { uid: 0, gid: 0, privileged: true },
             seccomp: undefined,
             lastCapability: 40,
             modules: { apparmor: false, selinux: false },
