@@ -50,9 +50,11 @@ rootfs_setup() {
 
 # The newest releases of the other OCI runtimes, with the libraries of their suite: what Debian 12 carries knows less of the specification.
 runtimes() {
-  local dir=$CACHE/runtimes lib name
+  local dir lib name
+  # The programs name their libraries by absolute paths, which must hold for whoever shares the cache; after a move they run no more.
+  dir=$(readlink -f "$CACHE")/runtimes
   machine_packages runc crun busybox-static patchelf
-  [ -x "$dir/crun" ] && return 0
+  { "$dir/runc" --version && "$dir/crun" --version; } >/dev/null 2>&1 && return 0
   rm -rf "$dir"
   for name in runc crun libc6 libseccomp2 libcap2 libsystemd0 libjson-c5 libblake3-0; do unpack_deb sid "$name" "$dir/unpacked"; done
   lib=$(dirname "$(find "$dir/unpacked" -name libseccomp.so.2)")
