@@ -203,6 +203,8 @@ enum vg_host_op {
         VG_OP_OWN_OOM_SCORE = 15,  /* i32: oom_score_adj of the helper, and with it of the child that it makes: for a helper
                                           * that may not write the files of a process in a user namespace */
         VG_OP_AWAIT_END = 16,      /* u32 pid, u64 start time (proc(5)), u32 timeout_ms: until that process has ended */
+        VG_OP_DETACH = 17,         /* str path: takes away what is mounted on top there, with all that is mounted in it; nothing
+                                    * mounted is success */
         VG_OP_HOOK = 20,           /* str name (for messages), str path, list(str) argv, list(str) environment, u32 timeout_ms (0:
                                    * none), str directory, str state (its standard input): fails unless it exits with 0 */
         VG_OP_INITIAL_CPU_AFFINITY = 21, /* bytes CPU mask: of the helper, and with it of the child that it makes */
@@ -273,6 +275,8 @@ enum vg_child_op {
         VG_OP_USER_MAP_UNPRIVILEGED = 80, /* str uid_map, str gid_map, str newuidmap, str newgidmap: as VG_OP_USER_MAP by a helper
                                            * without the host's privileges: each map is written by that program (newuidmap(1)), or where
                                            * there is none by the helper itself, which gives setgroups(2) up if it must */
+        VG_OP_ROOT = 81,                  /* str path: becomes the resolution root of what follows, as it is */
+        VG_OP_CHROOT = 82, /* chroot(2) to the resolution root: without a mount namespace there is no other root to be had */
 };
 
 #endif

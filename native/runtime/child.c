@@ -63,6 +63,8 @@ static int (*handler_of(uint16_t code))(struct vg_child *, const struct vg_op_ar
                 {VG_OP_FILE_LABEL, vg_child_file_label},
                 {VG_OP_SECCOMP_NOTIFY, vg_child_seccomp_notify},
                 {VG_OP_USER_MAP_UNPRIVILEGED, vg_child_user_map_unprivileged},
+                {VG_OP_ROOT, vg_child_root},
+                {VG_OP_CHROOT, vg_child_chroot},
         };
         for (size_t i = 0; i < VG_COUNT(table); i++)
                 if (table[i].code == code)

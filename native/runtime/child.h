@@ -50,6 +50,8 @@ void vg_child_settle_umask(struct vg_child *child);
 VG_CHILD_OP(vg_child_rootfs); /* pivot.c */
 VG_CHILD_OP(vg_child_root_propagation);
 VG_CHILD_OP(vg_child_pivot);
+VG_CHILD_OP(vg_child_root);
+VG_CHILD_OP(vg_child_chroot);
 VG_CHILD_OP(vg_child_mount);            /* child_mount.c */
 VG_CHILD_OP(vg_child_mount_attributes); /* mount_attributes.c */
 VG_CHILD_OP(vg_child_tmpfs_copy);       /* tmpfs_copy.c */

@@ -25,7 +25,8 @@ VG_HOST_OP(vg_host_cgroup_freeze);  /* cgroup_freeze.c */
 VG_HOST_OP(vg_host_cgroup_remove);  /* cgroup_remove.c */
 VG_HOST_OP(vg_host_mount);          /* host_mount.c */
 VG_HOST_OP(vg_host_umount_tree);    /* umount.c */
-VG_HOST_OP(vg_host_write);          /* host_files.c */
+VG_HOST_OP(vg_host_detach);
+VG_HOST_OP(vg_host_write); /* host_files.c */
 VG_HOST_OP(vg_host_mkdir);
 VG_HOST_OP(vg_host_unlink);
 VG_HOST_OP(vg_host_signal); /* host_signal.c */

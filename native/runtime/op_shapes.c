@@ -29,6 +29,7 @@ static const struct vg_op_shape host_shapes[] = {
         {VG_OP_CRIU, "s4bss4", "run CRIU"},
         {VG_OP_OWN_OOM_SCORE, "4", "set oom_score_adj"},
         {VG_OP_AWAIT_END, "484", "wait for process"},
+        {VG_OP_DETACH, "s", "detach mount"},
 };
 
 static const struct vg_op_shape child_shapes[] = {
@@ -77,6 +78,8 @@ static const struct vg_op_shape child_shapes[] = {
         {VG_OP_FILE_LABEL, "ss", "label file"},
         {VG_OP_SECCOMP_NOTIFY, "b4sS", "load seccomp filter"},
         {VG_OP_USER_MAP_UNPRIVILEGED, "ssss", "map users"},
+        {VG_OP_ROOT, "s", "open root file system"},
+        {VG_OP_CHROOT, "", "change root"},
 };
 
 static const struct vg_op_shape *find_shape(const struct vg_op_shape *shapes, size_t count, uint16_t code) {

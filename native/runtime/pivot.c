@@ -135,15 +135,37 @@ static int move_root(struct vg_child *c) {
         return 0;
 }
 
+static int reopen_root(struct vg_child *c, struct vg_failure *f) {
+        vg_closep(&c->root);
+        c->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return c->root < 0 ? vg_fail(f, -errno, "open /") : 0;
+}
+
+int vg_child_root(struct vg_child *c, const struct vg_op_args *a, struct vg_failure *f) {
+        const char *path = a->at[0].string;
+        int root = -1, status = vg_child_open_host(c, path, O_DIRECTORY, &root);
+        if (status < 0)
+                return vg_fail(f, status, "root file system %s", path);
+        close(c->root);
+        c->root = root;
+        return 0;
+}
+
+int vg_child_chroot(struct vg_child *c, const struct vg_op_args *a, struct vg_failure *f) {
+        (void)a;
+        if (fchdir(c->root) < 0 || chroot(".") < 0 || chdir("/") < 0)
+                return vg_fail(f, -errno, "change root");
+        return reopen_root(c, f);
+}
+
 int vg_child_pivot(struct vg_child *c, const struct vg_op_args *a, struct vg_failure *f) {
         bool no_pivot = a->at[0].number;
         int status = no_pivot ? move_root(c) : pivot(c);
         if (status < 0)
                 return vg_fail(f, status, no_pivot ? "move root file system to /" : "pivot_root");
-        vg_closep(&c->root);
-        c->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (c->root < 0)
-                return vg_fail(f, -errno, "open /");
+        status = reopen_root(c, f);
+        if (status < 0)
+                return status;
         if (a->at[1].number) {
                 status = vg_mount_propagation(c->proc, c->root, a->at[1].number);
                 if (status < 0)

@@ -38,6 +38,7 @@ static int (*handler_of(uint16_t code))(struct vg_host *, const struct vg_op_arg
                 {VG_OP_CRIU, vg_host_criu},
                 {VG_OP_OWN_OOM_SCORE, vg_host_oom_score_adj},
                 {VG_OP_AWAIT_END, vg_host_await_end},
+                {VG_OP_DETACH, vg_host_detach},
         };
         for (size_t i = 0; i < VG_COUNT(table); i++)
                 if (table[i].code == code)

@@ -1,4 +1,4 @@
-/* VG_OP_UMOUNT_TREE. */
+/* VG_OP_UMOUNT_TREE, VG_OP_DETACH. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -71,4 +71,12 @@ int vg_host_umount_tree(struct vg_host *h, const struct vg_op_args *a, struct vg
                 if (status < 0)
                         return vg_fail(f, status, "unmount %s", last);
         }
+}
+
+int vg_host_detach(struct vg_host *h, const struct vg_op_args *a, struct vg_failure *f) {
+        (void)h;
+        const char *path = a->at[0].string;
+        if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
+                return vg_fail(f, -errno, "unmount %s", path);
+        return 0;
 }

@@ -85,3 +85,7 @@ export function detectCgroups(read: Read = readKernelFile): CgroupHost {
   const useful = unified.controllers.length > 0;
   return { mode: "hybrid", hierarchies: useful ? [...legacy, unified] : legacy };
 }
+
+export function isMountPoint(path: string, read: Read = readKernelFile): boolean {
+  return parseMountinfo(read("/proc/self/mountinfo") ?? "").some(({ mountPoint }) => mountPoint === path);
+}

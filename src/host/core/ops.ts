@@ -31,6 +31,7 @@ export const opCodes = {
   cgroupDevices: 14,
   ownOomScore: 15,
   awaitEnd: 16,
+  detach: 17,
   hook: 20,
   initialCpuAffinity: 21,
   run: 25,
@@ -82,6 +83,8 @@ export const opCodes = {
   fileLabel: 78,
   seccompNotify: 79,
   userMapUnprivileged: 80,
+  root: 81,
+  chroot: 82,
 } as const;
 
 export type OpName = keyof typeof opCodes;
@@ -208,6 +211,8 @@ export const ownOomScore = (score: number): Op => op("ownOomScore", (p) => p.i32
 
 export const awaitEnd = (pid: number, startTime: bigint, timeoutMs: number): Op =>
   op("awaitEnd", (p) => p.u32(pid).u64(startTime).u32(timeoutMs));
+
+export const detach = (path: string): Op => op("detach", (p) => p.str(path));
 
 // Child ops: run by the process to be, in order.
 
@@ -418,3 +423,7 @@ export interface UserMaps {
 
 export const userMapUnprivileged = ({ maps, programs }: UserMaps): Op =>
   op("userMapUnprivileged", (p) => p.str(maps[0]).str(maps[1]).str(programs[0]).str(programs[1]));
+
+export const root = (path: string): Op => op("root", (p) => p.str(path));
+
+export const chroot = (): Op => op("chroot");

@@ -14,9 +14,12 @@ export function refuseForCriu({ linux, hooks }: Spec, step: "checkpoint" | "rest
     if (path !== "") refuse(`${at}.path: a ${type} namespace that is joined`);
     if (type === "user" || type === "time") refuse(`${at}: a ${type} namespace`);
   });
-  // A restored process has the number that it had.
-  if (!linux.namespaces.some(({ type }) => type === "pid"))
-    refuse("linux.namespaces: no pid namespace of the container's own");
+  // A restored process has the number and the mounts that it had.
+  for (const kind of ["pid", "mount"]) {
+    if (!linux.namespaces.some(({ type }) => type === kind)) {
+      refuse(`linux.namespaces: no ${kind} namespace of the container's own`);
+    }
+  }
   if (step === "checkpoint") return;
   for (const name of firstHooks) if (hooks?.[name].length) refuse(`hooks.${name}`);
 }

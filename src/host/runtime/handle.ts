@@ -12,6 +12,8 @@ export interface NativeHandle {
   readonly pid: number;
   /** Where the request's root file system was mounted; empty if it brought none. */
   readonly mountPoint: string;
+  /** Where its root was bound onto itself, for want of a mount namespace; empty: nowhere. */
+  readonly boundRoot: string;
   /** Name of the session keyring; empty: none. */
   readonly keyring: string;
   /** Owner of the pipes of its processes, execs included. */
@@ -26,7 +28,7 @@ export interface NativeHandle {
 const runtime = "native";
 
 export function encodeHandle(handle: NativeHandle): RuntimeHandle {
-  const { placement, namespaces, pid, mountPoint, keyring, ioUid, ioGid, later, restore } = handle;
+  const { placement, namespaces, pid, mountPoint, boundRoot, keyring, ioUid, ioGid, later, restore } = handle;
   return {
     runtime,
     cgroups: placement.mode,
@@ -35,6 +37,7 @@ export function encodeHandle(handle: NativeHandle): RuntimeHandle {
     namespaces: `0x${namespaces.toString(16)}`,
     pid,
     mountPoint,
+    ...(boundRoot === "" ? {} : { boundRoot }),
     keyring,
     ioUid,
     ioGid,
@@ -96,6 +99,7 @@ export function decodeHandle(container: ContainerRef): NativeHandle {
     namespaces: BigInt(text("namespaces")),
     pid: number("pid"),
     mountPoint: text("mountPoint"),
+    boundRoot: container.handle.boundRoot === undefined ? "" : text("boundRoot"),
     keyring: text("keyring"),
     ioUid: number("ioUid"),
     ioGid: number("ioGid"),

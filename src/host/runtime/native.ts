@@ -18,6 +18,7 @@ import {
   cgroupKill,
   cgroupRemove,
   cgroupSignal,
+  detach,
   encodeOps,
   type Op,
   optional,
@@ -93,7 +94,7 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
     async create(key, request) {
       if (request.checkpoint !== "") return attempt("create", [], () => createPending(request));
       const plan = await attempt("create", [], () => planCreate(request));
-      const { placement, mountPoint, keyring, namespaces, later } = plan;
+      const { placement, mountPoint, boundRoot, keyring, namespaces, later } = plan;
       const pid = await attempt("create", plan.ops, () => core.birth(`${key}/birth`, plan.birth)).catch(
         async (failure) => {
           // What the creation hooks have made, these take away (OCI runtime.md, "Lifecycle", steps 12 and 13).
@@ -103,7 +104,17 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
       );
       const { ioUid, ioGid } = request.options;
       const all = namespaces.all;
-      const handle = encodeHandle({ placement, namespaces: all, pid, mountPoint, keyring, ioUid, ioGid, later });
+      const handle = encodeHandle({
+        placement,
+        namespaces: all,
+        pid,
+        mountPoint,
+        boundRoot,
+        keyring,
+        ioUid,
+        ioGid,
+        later,
+      });
       return { pid, handle, privatePids: namespaces.isNew("pid") };
     },
 
@@ -191,11 +202,12 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
     stats: async (container) => readStats(decodeHandle(container).placement),
 
     async remove(key, container) {
-      const { placement, mountPoint, later } = decodeHandle(container);
+      const { placement, mountPoint, boundRoot, later } = decodeHandle(container);
       const directories = placement.places.map(({ directory }) => directory);
       await script("delete", `${key}/remove`, [
         cgroupKill(directories),
         ...directories.map((directory) => cgroupRemove(directory, removeTimeoutMs)),
+        ...(boundRoot === "" ? [] : [detach(boundRoot)]),
         ...(mountPoint === "" ? [] : [umountTree(mountPoint)]),
       ]);
       // Before the core forgets: as long as it knows the container, `delete` runs them in case of its death.
@@ -234,17 +246,28 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
     const { namespaces } = await planRestored(request);
     const placement = placementOf({ mode: cgroups().mode, hierarchies: [] }, "");
     const { ioUid, ioGid } = request.options;
-    const made = { placement, namespaces: 0n, pid: 0, mountPoint: "", keyring: "", ioUid, ioGid, later: undefined };
+    const made = {
+      placement,
+      namespaces: 0n,
+      pid: 0,
+      mountPoint: "",
+      boundRoot: "",
+      keyring: "",
+      ioUid,
+      ioGid,
+      later: undefined,
+    };
     return { pid: 0, handle: encodeHandle({ ...made, restore: request }), privatePids: namespaces.isNew("pid") };
   }
 
   async function restore(key: string, request: CreateSpec): Promise<RuntimeHandle> {
     const plan = await attempt("restore", [], () => planRestored(request));
-    const { placement, mountPoint, keyring, namespaces, later } = plan;
+    const { placement, mountPoint, boundRoot, keyring, namespaces, later } = plan;
     const { ioUid, ioGid } = request.options;
     try {
       const pid = await core.restore(`${key}/birth`, plan.birth, plan.restore);
-      return encodeHandle({ placement, namespaces: namespaces.all, pid, mountPoint, keyring, ioUid, ioGid, later });
+      const made = { placement, namespaces: namespaces.all, pid, mountPoint, boundRoot, keyring };
+      return encodeHandle({ ...made, ioUid, ioGid, later });
     } catch (thrown) {
       const work = restoreWork(request);
       throw await explained("restore", key, thrown, {

@@ -3,7 +3,7 @@ import { bornIn } from "../cgroup/birth.js";
 import { readKernelFile } from "../cgroup/files.js";
 import type { Placement } from "../cgroup/placement.js";
 import type { Birth } from "../core/birth.js";
-import { cpuAffinity, encodeOps, initialCpuAffinity, type Op, userRoot } from "../core/ops.js";
+import { chroot, cpuAffinity, encodeOps, initialCpuAffinity, type Op, root, userRoot } from "../core/ops.js";
 import { planStreams } from "../io/streams.js";
 import type { ProcessSpec } from "../oci/process.js";
 import type { Spec } from "../oci/spec.js";
@@ -70,6 +70,7 @@ export function planExec(
   const initial = [...beforehand, ...planOwnOomScore(process, caller)];
   const ops = [
     ...final,
+    ...(handle.boundRoot === "" ? [] : [root(handle.boundRoot), chroot()]),
     ...(handle.namespaces & namespaceFlags.user ? [userRoot()] : []),
     ...terminalOps(process.terminal, process.consoleSize),
     ...planProcess(process, {

@@ -1,5 +1,4 @@
 import { statSync } from "node:fs";
-import { VigilError } from "../../base/errors.js";
 import type { Birth } from "../core/birth.js";
 import { refuse } from "../oci/check.js";
 import type { LinuxSpec, NamespaceType } from "../oci/spec.js";
@@ -45,10 +44,8 @@ export function planNamespaces(namespaces: LinuxSpec["namespaces"]): NamespacePl
     }
     byType.set(namespace.type, namespace.path);
   });
-  // runc makes the mounts on the host then, and they stay behind.
-  if (!byType.has("mount")) {
-    throw new VigilError("unimplemented", `${path}: a container without a mount namespace is not implemented`);
-  }
+  // mount(2): not by the root of a user namespace which is not the mount namespace's own.
+  if (byType.has("user") && !byType.has("mount")) refuse(path, "a user namespace needs a mount namespace");
   let cloneFlags = 0n;
   let all = 0n;
   const joins: { flag: bigint; path: string }[] = [];

@@ -9,6 +9,7 @@ import { type Placement, placementOf } from "../cgroup/placement.js";
 import type { Birth } from "../core/birth.js";
 import {
   bringUpLoopback,
+  chroot,
   consoleTerminal,
   cwd,
   domainname,
@@ -20,6 +21,7 @@ import {
   pivot,
   readonlyPath,
   readonlyRoot,
+  root,
   rootfs,
   rootPropagation,
   unshareCgroup,
@@ -37,6 +39,7 @@ import { planMounts } from "./plan-mounts.js";
 import { type NamespacePlan, planNamespaces } from "./plan-namespaces.js";
 import { planOwnOomScore, planProcess } from "./plan-process.js";
 import { planRootfs } from "./plan-rootfs.js";
+import { planSharedRoot } from "./plan-shared-root.js";
 import { planSysctls } from "./plan-sysctls.js";
 import { planTimeNamespace } from "./plan-time-namespace.js";
 import { checkUser, planUserNamespace } from "./plan-user-namespace.js";
@@ -65,6 +68,8 @@ export interface ContainerPlan {
   readonly placement: Placement;
   /** Empty: the request brought no root file system. */
   readonly mountPoint: string;
+  /** Where its root is bound onto itself in the caller's mount namespace; empty: it has a mount namespace of its own. */
+  readonly boundRoot: string;
   readonly keyring: string;
   readonly later: LaterHooks | undefined;
 }
@@ -141,22 +146,21 @@ function childOps(
     warn,
   });
   const propagation = propagationOf(linux.rootfsPropagation);
-  const root = rootDirectory(bundle, request.rootfs.length > 0);
+  const directory = rootDirectory(bundle, request.rootfs.length > 0);
   const identity = { ...spec, id: request.id, bundle: request.bundle };
-  const hooks = birthHooks(spec.hooks, identity, root);
+  const hooks = birthHooks(spec.hooks, identity, directory);
   return [
     ...users,
     ...planTimeNamespace(linux, namespaces),
     ...(namespaces.isNew("cgroup") ? [unshareCgroup()] : []),
     ...(namespaces.isNew("network") ? [bringUpLoopback()] : []),
-    rootPropagation(firstPropagation(propagation)),
-    rootfs(root),
+    ...beginRoot(directory, namespaces, propagation),
     ...mounts.ops,
     ...(mounts.ownDev ? [] : planDevices(linux.devices)),
     ...terminalOps(process.terminal, process.consoleSize),
     ...mounts.late,
     ...hooks.beforePivot,
-    pivot(request.options.noPivotRoot, 0n),
+    namespaces.has("mount") ? pivot(request.options.noPivotRoot, 0n) : chroot(),
     ...names(spec, namespaces),
     ...planSysctls(linux.sysctl, namespaces),
     ...absolutePaths(linux.readonlyPaths, "readonlyPaths").map(readonlyPath),
@@ -195,6 +199,12 @@ function planCgroups({ linux }: Spec, id: string, { cgroups, namespace, caller, 
   return planCgroupBirth(free ? permittedPlaces(wanted) : wanted, resources, context);
 }
 
+/** Where the container's mounts begin. Without a mount namespace that is a bind which the helper has made, see plan-shared-root.ts. */
+function beginRoot(directory: string, namespaces: NamespacePlan, propagation: bigint): Op[] {
+  if (!namespaces.has("mount")) return [root(directory)];
+  return [rootPropagation(firstPropagation(propagation)), rootfs(directory)];
+}
+
 /** Compiles a checked configuration and a Create request into a birth. Looks at the host, changes nothing. */
 export function planContainer(bundle: Bundle, request: CreateSpec, surroundings: PlanSurroundings): ContainerPlan {
   const { spec } = bundle;
@@ -207,14 +217,22 @@ export function planContainer(bundle: Bundle, request: CreateSpec, surroundings:
   const view = caller.privileged ? placement : withOwnPlaces(placement, cgroups);
   const target = request.rootfs.length > 0 ? mountPoint(bundle) : "";
   const keyring = request.options.noNewKeyring ? "" : `_ses.${request.id}`;
-  const hostOps = [...planRootfs(request.rootfs, target), ...script, ...planOwnOomScore(spec.process, caller)];
+  const boundRoot = planSharedRoot(bundle, namespaces, request.rootfs.length > 0);
+  const hostOps = [
+    ...planRootfs(request.rootfs, target),
+    ...boundRoot.ops,
+    ...script,
+    ...planOwnOomScore(spec.process, caller),
+  ];
   const later = laterHooks(spec);
   const ops = childOps(bundle, request, namespaces, view, keyring, surroundings);
   return {
     birth: {
       container: request.id,
       exec: "",
-      teardown: teardownRecord(placement, target || undefined, { poststop: later ? poststopOps(later, request) : [] }),
+      teardown: teardownRecord(placement, target || boundRoot.alone || undefined, {
+        poststop: later ? poststopOps(later, request) : [],
+      }),
       terminal: request.stdio.terminal,
       ioUid: request.options.ioUid,
       ioGid: request.options.ioGid,
@@ -232,6 +250,7 @@ export function planContainer(bundle: Bundle, request: CreateSpec, surroundings:
     namespaces,
     placement,
     mountPoint: target,
+    boundRoot: boundRoot.path,
     keyring,
     later,
   };

@@ -160,6 +160,7 @@ describe("a restore", () => {
         seccomp: undefined,
         lastCapability: 40,
         modules: { apparmor: false, selinux: false },
+        caller: { uid: 0, gid: 0, privileged: true },
         warn: () => undefined,
       },
       "criu",
@@ -217,7 +218,7 @@ describe("a checkpoint", () => {
     cgroupsMode: "",
   };
   const handle: NativeHandle = {
-    ...{ placement, namespaces: 0n, pid: process.pid, mountPoint: "", keyring: "", ioUid: 0, ioGid: 0 },
+    ...{ placement, namespaces: 0n, pid: process.pid, mountPoint: "", boundRoot: "", keyring: "", ioUid: 0, ioGid: 0 },
     later: undefined,
   };
   const plan = (more: Partial<CheckpointSpec> = {}) =>

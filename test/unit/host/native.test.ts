@@ -114,7 +114,7 @@ function container(
     options: mode === "v1" ? "freezer" : "",
   };
   const placement = { mode, path: "/t1", places: [place] };
-  const rest = { keyring: "", ioUid: 0, ioGid: 0, later };
+  const rest = { boundRoot: "", keyring: "", ioUid: 0, ioGid: 0, later };
   const handle = encodeHandle({ placement, namespaces: 0x20000n, pid: 7, mountPoint, ...rest });
   return { id: "t1", bundle, handle };
 }

@@ -469,8 +469,43 @@ const without = (type: string) => (config: Config) => {
   config.linux.namespaces = config.linux.namespaces.filter((namespace: { type: string }) => namespace.type !== type);
 };
 
+const shared = (config: Config) => {
+  without("mount")(config);
+  config.linux.maskedPaths = config.linux.readonlyPaths = [];
+};
+
+test("without a mount namespace the root is bound onto itself by the helper, to be taken away in one piece, and changed into", () => {
+  const { script, child, boundRoot, birth } = plan({ change: shared });
+  expect(script[0]).toBe('MOUNT "bind" "BUNDLE/rootfs" "BUNDLE/rootfs" "/" 0x5000 0x44000 ""');
+  expect(boundRoot).toBe(join(bundle, "rootfs"));
+  expect(birth.teardown).toContain(`\nmount ${boundRoot}\n`);
+  expect(child).toContain('ROOT "BUNDLE/rootfs"');
+  expect(child.filter((line) => /^(ROOTFS|ROOT_PROPAGATION|PIVOT)/.test(line))).toEqual([]);
+  expect(child.indexOf("CHROOT")).toBeGreaterThan(child.findIndex((line) => line.startsWith("DEVICE")));
+});
+
 test.each<[string, string, (config: Config) => unknown]>([
-  ["unimplemented", "config.json: linux.namespaces: a container without a mount namespace", without("mount")],
+  [
+    "invalid_argument",
+    "linux.rootfsPropagation: would be the host's",
+    (c) => {
+      shared(c);
+      c.linux.rootfsPropagation = "slave";
+    },
+  ],
+  [
+    "invalid_argument",
+    "linux.namespaces: a user namespace needs a mount namespace",
+    (c) => {
+      shared(c);
+      c.linux.namespaces.push({ type: "user" });
+    },
+  ],
+  [
+    "invalid_argument",
+    "linux.maskedPaths: unable to restrict sys entries without a private MNT namespace",
+    without("mount"),
+  ],
   [
     "invalid_argument",
     "config.json: linux.namespaces[3].path: /proc/self/ns/mnt is the host's",
@@ -932,6 +967,7 @@ describe("hooks", () => {
       namespaces: 0n,
       pid: 9,
       mountPoint: "",
+      boundRoot: "",
       keyring,
       ioUid: 0,
       ioGid: 0,
@@ -945,12 +981,13 @@ describe("hooks", () => {
 
 describe("exec", () => {
   const execIn = (process: object, terminal = false, change?: Wish["change"], modules?: SecurityModules) => {
-    const { placement, namespaces, mountPoint, keyring } = plan(change ? { change } : {});
+    const { placement, namespaces, mountPoint, boundRoot, keyring } = plan(change ? { change } : {});
     const handle = encodeHandle({
       placement,
       namespaces: namespaces.all,
       pid: 99,
       mountPoint,
+      boundRoot,
       keyring,
       ioUid: 3,
       ioGid: 4,
@@ -1059,6 +1096,11 @@ describe("exec", () => {
       'FIND ["sh"] []',
       'EXEC ["sh"] []',
     ]);
+  });
+
+  test("without a mount namespace it changes into the container's root first", () => {
+    const ops = showOps(execIn({ args: ["a"], cwd: "/" }, false, shared).birth.ops);
+    expect(ops.slice(0, 2)).toEqual([`ROOT "${bundle}/rootfs"`, "CHROOT"]);
   });
 
   test("in a user namespace it is root there first", () => {
