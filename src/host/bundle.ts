@@ -2,6 +2,7 @@ import { lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { VigilError } from "../base/errors.js";
 import { refuse } from "./oci/check.js";
+import { parseJson } from "./oci/json.js";
 import { checkProcess, type ProcessSpec } from "./oci/process.js";
 import { checkResources, type Resources } from "./oci/resources.js";
 import { checkSpec, type Spec } from "./oci/spec.js";
@@ -16,7 +17,7 @@ const fileName = "config.json";
 
 function parse(json: string, name: string): unknown {
   try {
-    return JSON.parse(json);
+    return parseJson(json);
   } catch (cause) {
     throw new VigilError("invalid_argument", `${name}: not JSON: ${VigilError.from(cause).message}`, { cause });
   }

@@ -89,7 +89,8 @@ function processText(bundle: string, command: readonly string[], options: ExecOp
 }
 
 function changed(own: ProcessSpec, args: readonly string[], options: ExecOptions): object {
-  const { consoleSize: _, ...inherited } = own;
+  // Without limits in it a process has the container's, as they are.
+  const { consoleSize: _, rlimits: __, ...inherited } = own;
   const user = options.user === undefined ? own.user : { ...parseUser(options.user), additionalGids: [] as number[] };
   const gids = (options.additionalGids ?? []).map(Number);
   const added = options.cap ?? [];

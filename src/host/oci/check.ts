@@ -12,7 +12,7 @@ function nameOf(value: unknown): string {
   if (value === null) return "null";
   if (value === undefined) return "nothing";
   if (Array.isArray(value)) return "array";
-  return typeof value;
+  return typeof value === "bigint" ? "number" : typeof value;
 }
 
 export function refuse(path: string, what: string): never {
@@ -20,7 +20,10 @@ export function refuse(path: string, what: string): never {
 }
 
 function expected(path: string, what: string, value: unknown): never {
-  return refuse(path, `expected ${what}, got ${typeof value === "number" ? value : nameOf(value)}`);
+  return refuse(
+    path,
+    `expected ${what}, got ${typeof value === "number" || typeof value === "bigint" ? value : nameOf(value)}`,
+  );
 }
 
 /** The path of a member; a document's own name ends with ":". */
@@ -56,12 +59,12 @@ export function integer(minimum: number, maximum: number): Check<number> {
   };
 }
 
-// JSON.parse makes doubles: 2^63-1 and 2^64-1, which mean "no limit", arrive as the next power of two.
+// Who writes JSON with doubles has 2^63-1 and 2^64-1, which mean "no limit", as the next power of two.
 function wide(minimum: bigint, maximum: bigint): Check<bigint> {
   return (value, path) => {
-    if (typeof value !== "number" || !Number.isInteger(value)) return expected(path, "an integer", value);
-    const exact = BigInt(value);
-    if (exact === maximum + 1n) return maximum;
+    if (typeof value !== "bigint" && !Number.isInteger(value)) return expected(path, "an integer", value);
+    const exact = BigInt(value as bigint | number);
+    if (exact > maximum && BigInt(Number(exact)) === maximum + 1n) return maximum;
     if (exact < minimum || exact > maximum) {
       return expected(path, `an integer from ${minimum} to ${maximum}`, value);
     }

@@ -145,3 +145,24 @@ describe("root.path", () => {
     expect(failure(() => root("config.json")).message).toContain("is not a directory");
   });
 });
+
+describe("numbers of 64 bits", () => {
+  const limit = (text: string) => parseResources(`{"memory":{"limit":${text}}}`).memory?.limit;
+
+  test("are read exactly, and as doubles write them", () => {
+    expect(limit("9007199254740993")).toBe(9007199254740993n);
+    expect(limit("-9007199254740993")).toBe(-9007199254740993n);
+    expect(limit("9223372036854775807")).toBe(2n ** 63n - 1n);
+    expect(limit("9223372036854776000")).toBe(2n ** 63n - 1n);
+    expect(failure(() => limit("9223372036854780000")).message).toContain("expected an integer from");
+  });
+
+  test("are none where they are in a string, or where another kind of value is wanted", () => {
+    const process = parseProcess('{"args":["a","1234567890123456789","\\"12345678901234567890"],"cwd":"/"}');
+    expect(process.args).toEqual(["a", "1234567890123456789", '"12345678901234567890']);
+    const words = (json: string) => failure(() => parseProcess(json)).message;
+    expect(words('{"args":[12345678901234567890],"cwd":"/"}')).toBe("process.args[0]: expected string, got number");
+    expect(words('{"args":["a"],"cwd":"/","user":{"uid":12345678901234567890}}')).toContain("got 12345678901234567890");
+    expect(words('{"args":["a"],"cwd":1234567890123456789')).toContain("process: not JSON");
+  });
+});
