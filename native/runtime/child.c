@@ -11,6 +11,7 @@
 #include "lib/cleanup.h"
 #include "runtime/hygiene.h"
 #include "runtime/message.h"
+#include "runtime/mount.h"
 #include "vigil.h"
 
 static int (*handler_of(uint16_t code))(struct vg_child *, const struct vg_op_args *, struct vg_failure *) {
@@ -129,6 +130,8 @@ static int begin(struct vg_child *c, struct vg_failure *failure) {
         int status = vg_child_join(c, failure);
         if (status < 0)
                 return status;
+        if (c->proc < 0 && (status = vg_proc_mount_own(&c->proc)) < 0)
+                return vg_fail(failure, status, "open a /proc of the container's");
         if (setsid() < 0)
                 return vg_fail(failure, -errno, "begin session");
         const int keep[] = {c->channel, c->helper, c->proc, c->birth->listener};

@@ -10,6 +10,8 @@
 
 /* A handle on the root of /proc, which must be proc. */
 int vg_proc_open(int *ret_proc);
+/* The same on a /proc of the caller's own pid namespace, which leads nowhere out of it. Linux 5.2, and CAP_SYS_ADMIN. */
+int vg_proc_mount_own(int *ret_proc);
 /* Writes a file below /proc ("self/oom_score_adj", "sys/..."); -ELOOP if a link or a mount of something else is in the way. */
 int vg_proc_write(int proc, const char *path, const char *value);
 

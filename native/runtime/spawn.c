@@ -13,6 +13,7 @@
 #include "lib/cleanup.h"
 #include "runtime/cgroup.h"
 #include "runtime/deadline.h"
+#include "runtime/hygiene.h"
 #include "runtime/message.h"
 #include "runtime/sys.h"
 
@@ -30,8 +31,6 @@ static int join_pid_namespace(const struct vg_child *child, bool *ret_joined, st
                         return vg_fail(failure, -errno, "join pid namespace %s", birth->joins[i].path);
                 *ret_joined = true;
         }
-        if ((birth->init_namespaces & CLONE_NEWPID) && setns(child->init_pidfd, CLONE_NEWPID) < 0)
-                return vg_fail(failure, -errno, "enter the container's pid namespace");
         return 0;
 }
 
@@ -69,21 +68,39 @@ static int clone_child(const struct vg_birth *birth, int cgroup, int *ret_pidfd)
 }
 
 /* New namespaces belong to the user namespace of their maker (user_namespaces(7)), so one that is joined has to be entered before
- * the clone, and others have to be joined before one that is new. The helper cannot: it would lose the privileges to undo. For an
- * exec of somebody without privileges: only the root of the container's user namespace can enter its pid namespace, setns(2). */
+ * the clone, and others have to be joined before one that is new. The helper cannot: it would lose the privileges to undo.
+ * An exec's child must have left the host when it comes into the container's pid namespace, where everybody may see it: a process
+ * with CAP_SYS_PTRACE could go through its root and its descriptors (CVE-2016-9962). */
 static bool needs_step(const struct vg_birth *birth) {
-        bool unprivileged_exec = (birth->init_namespaces & CLONE_NEWUSER) && geteuid() != 0;
-        return unprivileged_exec || (birth->n_joins > 0 && vg_birth_has_user_namespace(birth));
+        return birth->init_namespaces != 0 || (birth->n_joins > 0 && vg_birth_has_user_namespace(birth));
+}
+
+/* Into the container's namespaces, with nothing of the host's. In a user namespace of its own the container has no power over the
+ * child's memory and descriptors, and may not mount a /proc besides the one it has: there the host's stays open. */
+static int leave_host(struct vg_child *child, int theirs, struct vg_failure *failure) {
+        uint64_t flags = child->birth->init_namespaces;
+        if (!flags)
+                return 0;
+        int status = vg_join_init(child, 0, failure);
+        if (status < 0)
+                return status;
+        if (!(flags & CLONE_NEWUSER))
+                vg_closep(&child->proc);
+        const int keep[] = {child->channel, theirs, child->proc, child->stdio[0], child->stdio[1], child->stdio[2]};
+        status = vg_close_others(3 + child->birth->preserved, keep, VG_COUNT(keep));
+        return status < 0 ? vg_fail(failure, status, "close inherited descriptors") : 0;
 }
 
 static _Noreturn void step(struct vg_child *child, int mine, int theirs) {
         struct vg_failure failure = {0};
+        if (child->birth->init_namespaces)
+                vg_closep(&mine);
         int pidfd = -1, status = vg_join_paths(child->birth, true, &failure);
         if (status == 0)
-                status = vg_join_init(child, 0, &failure);
+                status = leave_host(child, theirs, &failure);
         pid_t pid = status < 0 ? status : clone_child(child->birth, -1, &pidfd);
         if (pid == 0) {
-                close(mine);
+                vg_closep(&mine);
                 child->helper = theirs;
                 child->joined = true;
                 vg_child_run(child);
