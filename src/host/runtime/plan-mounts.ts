@@ -1,3 +1,4 @@
+import { statfsSync, statSync } from "node:fs";
 import { basename, isAbsolute, join, normalize } from "node:path";
 import { VigilError } from "../../base/errors.js";
 import type { Placement } from "../cgroup/placement.js";
@@ -122,6 +123,41 @@ function targetOf(destination: string, at: string, warn: (message: string) => vo
   return normalize(`/${destination}`).replace(/(.)\/$/, "$1");
 }
 
+/** What lxcfs and the like put in the place of the kernel's files; the same ones that runc lets through. */
+const emulated: ReadonlySet<string> = new Set([
+  "/proc/cpuinfo",
+  "/proc/diskstats",
+  "/proc/meminfo",
+  "/proc/stat",
+  "/proc/swaps",
+  "/proc/uptime",
+  "/proc/loadavg",
+  "/proc/slabinfo",
+  "/proc/sys/kernel/ns_last_pid",
+  "/proc/sys/crypto/fips_enabled",
+]);
+const PROC_SUPER_MAGIC = 0x9fa0;
+/** PROC_ROOT_INO of the kernel: a directory below has another one. */
+const procRootInode = 1;
+
+const isProcRoot = (path: string): boolean =>
+  isAbsolute(path) &&
+  statSync(path, { throwIfNoEntry: false })?.ino === procRootInode &&
+  statfsSync(path).type === PROC_SUPER_MAGIC;
+
+/** A /proc that is none would take what is written there, labels and limits, and give what is read (CVE-2019-16884). */
+function refuseFalseProc(mount: SpecMount, target: string, { flags }: MountOptions, isBind: boolean, at: string): void {
+  if (target === "/proc") {
+    // Refused for that.
+    if (!isBind && mount.type === "") return;
+    const remount = (flags & MS.REMOUNT) !== 0n;
+    const real = remount || (isBind ? isProcRoot(mount.source) : mount.type === "proc");
+    if (!real) refuse(`${at}.destination`, "/proc cannot be mounted because it is not of type proc");
+  } else if (target.startsWith("/proc/") && !emulated.has(target)) {
+    refuse(`${at}.destination`, `${JSON.stringify(target)} cannot be mounted because it is inside /proc`);
+  }
+}
+
 export function planMounts(mounts: readonly SpecMount[], around: MountSurroundings): MountPlan {
   const { placement, linux, label, warn } = around;
   const ops: Op[] = [];
@@ -134,6 +170,7 @@ export function planMounts(mounts: readonly SpecMount[], around: MountSurroundin
     const target = targetOf(mount.destination, at, warn);
     const isBind = mount.type === "bind" || (options.flags & MS.BIND) !== 0n;
     refuseMisplaced(mount, options, isBind, at);
+    refuseFalseProc(mount, target, options, isBind, at);
     if (isBind) {
       ops.push(bind(mount, target, options, at, around));
       ownDev ||= target === "/dev";

@@ -484,7 +484,33 @@ test("without a mount namespace the root is bound onto itself by the helper, to 
   expect(child.indexOf("CHROOT")).toBeGreaterThan(child.findIndex((line) => line.startsWith("DEVICE")));
 });
 
+test("the real /proc may be bound, and what lxcfs emulates in it", () => {
+  const change = (config: Config) =>
+    config.mounts.push(
+      { destination: "/proc", type: "none", source: "/proc", options: ["rbind"] },
+      { destination: "/proc/meminfo", type: "bind", source: "/etc/hostname", options: ["bind"] },
+    );
+  expect(plan({ change }).child.filter((line) => line.includes('"/proc"')).length).toBeGreaterThan(1);
+});
+
+const mounted =
+  (destination: string, type: string, source: string, options: string[] = []) =>
+  (config: Config) =>
+    config.mounts.push({ destination, type, source, options });
+
 test.each<[string, string, (config: Config) => unknown]>([
+  ["invalid_argument", "/proc cannot be mounted because it is not of type proc", mounted("/proc", "tmpfs", "tmpfs")],
+  [
+    "invalid_argument",
+    "/proc cannot be mounted because it is not of type proc",
+    mounted("/proc/", "", "/etc", ["bind"]),
+  ],
+  ["invalid_argument", "/proc cannot be mounted because", mounted("/proc/.", "bind", "/proc/sys", ["bind"])],
+  [
+    "invalid_argument",
+    '"/proc/sys" cannot be mounted because it is inside /proc',
+    mounted("/x/../proc/sys", "bind", "/etc"),
+  ],
   [
     "invalid_argument",
     "linux.rootfsPropagation: would be the host's",
