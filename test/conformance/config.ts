@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Bed } from "./harness/bed.js";
 import type { Edit } from "./harness/config.js";
-import { everywhere, section } from "./harness/test.js";
+import { section } from "./harness/test.js";
 
 function text(content: string) {
   return { prepare: ({ bundle }: { bundle: string }) => writeFileSync(join(bundle, "config.json"), content) };
@@ -37,18 +37,16 @@ export const configTests = [
     "a missing ociVersion is refused": async (t) => {
       await t.refused({ ociVersion: undefined });
     },
-    "an empty ociVersion is refused": everywhere("runc and crun do not read the version's value", async (t) => {
+    // runc and crun do not read the version's value.
+    "an empty ociVersion is refused": async (t) => {
       await t.refused({ ociVersion: "" });
-    }),
-    "one that is no semantic version is refused": everywhere(
-      "runc and crun do not read the version's value",
-      async (t) => {
-        await t.refused({ ociVersion: "first" });
-      },
-    ),
-    "another major version is refused": everywhere("runc and crun do not read the version's value", async (t) => {
+    },
+    "one that is no semantic version is refused": async (t) => {
+      await t.refused({ ociVersion: "first" });
+    },
+    "another major version is refused": async (t) => {
       await t.refused({ ociVersion: "2.0.0" });
-    }),
+    },
     "1.0.0 is taken": async (t) => {
       equal(await t.probe("echo ran", { ociVersion: "1.0.0" }), "ran");
     },

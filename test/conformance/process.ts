@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { namespaces, script } from "./harness/config.js";
 import { needCapability, statusField } from "./harness/host.js";
-import { everywhere, section, skip } from "./harness/test.js";
+import { section, skip } from "./harness/test.js";
 
 const CAP_SYS_RESOURCE = 24;
 const CAP_SYS_NICE = 23;
@@ -111,10 +111,11 @@ export const processTests = [
         match(out, new RegExp(`^${name} +${soft} +${hard} `, "m"), type);
       }
     },
-    "a kind of limit twice is refused": everywhere("runc and crun set one after the other", async (t) => {
+    // runc and crun set one after the other.
+    "a kind of limit twice is refused": async (t) => {
       const limit = { type: "RLIMIT_NOFILE", soft: 100, hard: 200 };
       await t.refused({ process: { rlimits: [limit, limit] } });
-    }),
+    },
     "an unknown kind of limit is refused": async (t) => {
       await t.refused({ process: { rlimits: [{ type: "RLIMIT_NOSUCH", soft: 1, hard: 1 }] } });
     },
@@ -303,9 +304,10 @@ export const processTests = [
     "an unknown domain is refused": async (t) => {
       await t.refused({ linux: { personality: { domain: "NOSUCH" } } });
     },
-    "unknown flags are refused": everywhere("runc and crun read no flags", async (t) => {
+    // runc and crun read no flags.
+    "unknown flags are refused": async (t) => {
       await t.refused({ linux: { personality: { domain: "LINUX", flags: ["NOSUCH"] } } });
-    }),
+    },
   }),
   ...section("config-linux.md#intelrdt", {
     "without a mounted resctrl file system it is refused": async (t) => {

@@ -1,4 +1,5 @@
 import {
+  type Check,
   flag,
   int64,
   integer,
@@ -9,6 +10,7 @@ import {
   oneOf,
   otherwise,
   present,
+  refuse,
   text,
   uint32,
   uint64,
@@ -86,9 +88,19 @@ const linux = object({
   personality: maybe(object({ domain: text, flags: otherwise(list(text), []) })),
 });
 
+/** Semantic Versioning 2.0.0; a version of another major number is another format (config.md, "Specification version"). */
+const version = /^(\d+)\.\d+\.\d+(-[\w.-]+)?(\+[\w.-]+)?$/;
+
+const ociVersion: Check<string> = (value, path) => {
+  const given = text(value, path);
+  const major = version.exec(given)?.[1];
+  if (major === undefined) refuse(path, `${JSON.stringify(given)} is not a semantic version`);
+  return major === "1" ? given : refuse(path, `${given}: only versions 1.x of the specification are known`);
+};
+
 /** config.json of a bundle: what vigil reads of the OCI runtime specification (config.md, config-linux.md). */
 export const checkSpec = object({
-  ociVersion: text,
+  ociVersion,
   process: checkProcess,
   root: object({ path: text, readonly: otherwise(flag, false) }),
   hostname: otherwise(text, ""),

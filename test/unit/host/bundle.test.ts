@@ -70,6 +70,8 @@ test.each<[string, (spec: typeof ctr) => void]>([
   ["config.json: linux.sysctl.net.x: expected string, got number", (s) => (s.linux.sysctl = { "net.x": 1 })],
   ["config.json: root.path: a string with a zero byte in it", (s) => (s.root.path = "a\0b")],
   ["config.json: ociVersion: expected string, got nothing", (s) => delete s.ociVersion],
+  ['config.json: ociVersion: "1.0" is not a semantic version', (s) => (s.ociVersion = "1.0")],
+  ["config.json: ociVersion: 2.0.0: only versions 1.x of the specification are known", (s) => (s.ociVersion = "2.0.0")],
 ])("%s", (message, change) => {
   expect(failure(() => openBundle(bundleOf(change)))).toEqual({ code: "invalid_argument", message });
 });
