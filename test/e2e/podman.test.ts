@@ -5,8 +5,11 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { bed } from "../support/bed.js";
 import { cgroupsNaming } from "../support/cgroup-tree.js";
 import { runCommand } from "../support/command.js";
+import { findCriu } from "../support/criu.js";
 
 const name = `podded-${process.pid}`;
+const criu = findCriu();
+if (criu.path === undefined) console.warn(`skipped: podman's checkpoints, as no CRIU works here: ${criu.why}`);
 let directory: string;
 
 interface Printed {
@@ -16,12 +19,15 @@ interface Printed {
 }
 
 async function podman(...args: readonly string[]): Promise<Printed> {
-  const { code, stdout, stderr } = await runCommand([
-    "podman",
-    ...["--runtime", join(bed.built, "vigil-runtime"), "--cgroup-manager", "cgroupfs", "--events-backend", "file"],
-    ...["--root", join(directory, "root"), "--runroot", join(directory, "run"), "--storage-driver", "vfs"],
-    ...args,
-  ]);
+  const { code, stdout, stderr } = await runCommand(
+    [
+      "podman",
+      ...["--runtime", join(bed.built, "vigil-runtime"), "--cgroup-manager", "cgroupfs", "--events-backend", "file"],
+      ...["--root", join(directory, "root"), "--runroot", join(directory, "run"), "--storage-driver", "vfs"],
+      ...args,
+    ],
+    { env: { ...process.env, PATH: criu.path ?? process.env.PATH } },
+  );
   return { code, out: stdout.toString().trim(), err: stderr.toString().trim() };
 }
 
@@ -83,4 +89,18 @@ test("exec, pause, update, stop", async () => {
   expect(await podman("inspect", name, "--format", "{{.State.Status}} {{.State.ExitCode}}")).toMatchObject({
     out: "exited 137",
   });
+});
+
+test.skipIf(criu.path === undefined)("checkpoint and restore", async () => {
+  const lines = async () => (await podman("logs", name)).out.split("\n");
+  const script = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done";
+  expect(await run(["--detach"], "sh", "-c", script)).toMatchObject({ code: 0 });
+  await expect.poll(async () => (await lines()).length, { timeout: 30_000 }).toBeGreaterThan(3);
+  expect(await podman("container", "checkpoint", name)).toMatchObject({ code: 0, err: "" });
+  expect(await podman("inspect", name, "--format", "{{.State.Status}}")).toMatchObject({ out: "exited" });
+  const before = (await lines()).length;
+  expect(await podman("container", "restore", name)).toMatchObject({ code: 0, err: "" });
+  await expect.poll(async () => (await lines()).length, { timeout: 30_000 }).toBeGreaterThan(before + 3);
+  const numbers = (await lines()).map(Number);
+  expect(numbers).toEqual(numbers.map((_, index) => index + 1));
 });
