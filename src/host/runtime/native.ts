@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
 import { VigilError } from "../../base/errors.js";
 import type { Log } from "../../base/log.js";
-import type { ContainerRef, CreatedContainer, CreateSpec, ExecSpec, Runtime, RuntimeHandle } from "../../task/ports.js";
+import type { ContainerRef, CreateSpec, ExecSpec, Runtime } from "../../task/ports.js";
 import { type Bundle, openBundle, parseProcess, parseResources } from "../bundle.js";
 import { type Caller, detectCaller } from "../caller.js";
 import { type CgroupHost, detectCgroups, detectCgroupsIfAny } from "../cgroup/detect.js";
 import { readKernelFile } from "../cgroup/files.js";
 import { membersBelow } from "../cgroup/members.js";
 import { membersOfPidNamespace, startTimeOf } from "../cgroup/pid-members.js";
-import { freezerPlace, type Placement, placementOf, processPlace } from "../cgroup/placement.js";
+import { freezerPlace, type Placement, processPlace } from "../cgroup/placement.js";
 import { readStats } from "../cgroup/stats.js";
 import { freezeTimeoutMs, thawForDeath } from "../cgroup/thaw.js";
 import { planCgroupUpdate } from "../cgroup/update.js";
@@ -26,14 +26,12 @@ import {
   umountTree,
 } from "../core/ops.js";
 import type { SeccompSpec } from "../oci/spec.js";
-import { type CriuStep, clearWork, criuFailure, missingCriu } from "./criu-failure.js";
 import { hasErrno, type RuntimeStep, runtimeFailure } from "./failure.js";
 import { decodeHandle, encodeHandle } from "./handle.js";
 import { detectSecurityModules } from "./labels.js";
+import { nativeCheckpoints } from "./native-checkpoint.js";
 import { type ContainerPlan, type PlanSurroundings, planContainer } from "./plan.js";
-import { planCheckpoint } from "./plan-checkpoint.js";
 import { type ExecPlan, planExec } from "./plan-exec.js";
-import { planRestore, type RestorePlan, restoreWork } from "./plan-restore.js";
 import { runPoststart, runPoststop } from "./run-hooks.js";
 import { compileSeccomp, type SeccompFilter } from "./seccomp.js";
 
@@ -61,6 +59,8 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
   const lastCapability = Number(readKernelFile("/proc/sys/kernel/cap_last_cap") ?? 0);
   const filterOf = rememberFilters();
   const warner = (id: string) => (detail: string) => log.warning("setting without effect", { id, detail });
+
+  const checkpoints = nativeCheckpoints(core, { criu, of: surroundingsOf });
 
   async function attempt<T>(step: RuntimeStep, ops: readonly Op[], action: () => Promise<T>): Promise<T> {
     try {
@@ -92,7 +92,7 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
 
   return {
     async create(key, request) {
-      if (request.checkpoint !== "") return attempt("create", [], () => createPending(request));
+      if (request.checkpoint !== "") return checkpoints.create(request);
       const plan = await attempt("create", [], () => planCreate(request));
       const { placement, mountPoint, boundRoot, keyring, namespaces, later } = plan;
       const pid = await attempt("create", plan.ops, () => core.birth(`${key}/birth`, plan.birth)).catch(
@@ -121,7 +121,7 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
     async start(key, container) {
       const { id, bundle } = container;
       const { pid, later, placement, restore: pending } = decodeHandle(container);
-      if (pending) return restore(key, pending);
+      if (pending) return checkpoints.restore(key, pending);
       await attempt("start", [], () => core.start(`${key}/start`, id));
       try {
         await attempt("start", [], () => runPoststart(core, key, { id, bundle, pid }, later));
@@ -136,17 +136,7 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
       return undefined;
     },
 
-    async checkpoint(key, container, spec) {
-      const handle = decodeHandle(container);
-      const { ops, work, ownWork } = await attempt("checkpoint", [], async () =>
-        planCheckpoint(handle, openBundle(container.bundle), spec, criu),
-      );
-      try {
-        await core.script(`${key}/dump`, encodeOps(ops), { undo: false });
-      } catch (thrown) {
-        throw await explained("checkpoint", key, thrown, { work, ownWork, bundle: container.bundle });
-      }
-    },
+    checkpoint: checkpoints.checkpoint,
 
     async exec(key, container, spec) {
       const plan = await attempt("exec", [], () => planExecOf(container, spec));
@@ -234,69 +224,6 @@ export function createNativeRuntime(core: CoreCommands, context: NativeRuntimeCo
   async function planCreate(request: CreateSpec): Promise<ContainerPlan> {
     const bundle = openBundle(request.bundle);
     return planContainer(bundle, request, await surroundingsOf(request, bundle));
-  }
-
-  async function planRestored(request: CreateSpec): Promise<RestorePlan> {
-    const bundle = openBundle(request.bundle);
-    return planRestore(bundle, request, await surroundingsOf(request, bundle), criu);
-  }
-
-  /** Nothing is made, but what can be refused is refused now. */
-  async function createPending(request: CreateSpec): Promise<CreatedContainer> {
-    const { namespaces } = await planRestored(request);
-    const placement = placementOf({ mode: cgroups().mode, hierarchies: [] }, "");
-    const { ioUid, ioGid } = request.options;
-    const made = {
-      placement,
-      namespaces: 0n,
-      pid: 0,
-      mountPoint: "",
-      boundRoot: "",
-      keyring: "",
-      ioUid,
-      ioGid,
-      later: undefined,
-    };
-    return { pid: 0, handle: encodeHandle({ ...made, restore: request }), privatePids: namespaces.isNew("pid") };
-  }
-
-  async function restore(key: string, request: CreateSpec): Promise<RuntimeHandle> {
-    const plan = await attempt("restore", [], () => planRestored(request));
-    const { placement, mountPoint, boundRoot, keyring, namespaces, later } = plan;
-    const { ioUid, ioGid } = request.options;
-    try {
-      const pid = await core.restore(`${key}/birth`, plan.birth, plan.restore);
-      const made = { placement, namespaces: namespaces.all, pid, mountPoint, boundRoot, keyring };
-      return encodeHandle({ ...made, ioUid, ioGid, later });
-    } catch (thrown) {
-      const work = restoreWork(request);
-      throw await explained("restore", key, thrown, {
-        work,
-        ownWork: work === request.checkpoint,
-        bundle: request.bundle,
-      });
-    }
-  }
-
-  /** Also keeps CRIU's log, if it is not kept where somebody wanted it. */
-  async function explained(
-    step: CriuStep,
-    key: string,
-    thrown: unknown,
-    { work, ownWork, bundle }: { readonly work: string; readonly ownWork: boolean; readonly bundle: string },
-  ): Promise<VigilError> {
-    const missing = missingCriu(step, thrown, criu);
-    if (missing) return missing;
-    const failure = runtimeFailure(step, thrown);
-    const { error, ops } = criuFailure(step, failure, {
-      directory: work,
-      bundle,
-      words: `OCI runtime ${step} failed: CRIU`,
-    });
-    return script(step, `${key}/log`, [...ops, ...(ownWork ? clearWork(step, work) : [])]).then(
-      () => error,
-      () => failure, // it says less, but what could not be written is not the caller's matter
-    );
   }
 
   async function planExecOf(container: ContainerRef, spec: ExecSpec): Promise<ExecPlan> {

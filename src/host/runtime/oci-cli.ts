@@ -1,3 +1,4 @@
+import type { VigilError } from "../../base/errors.js";
 import type { ContainerRef, CreatedContainer, CreateSpec, Runtime, RuntimeHandle } from "../../task/ports.js";
 import { type CgroupHost, detectCgroups } from "../cgroup/detect.js";
 import { readKernelFile } from "../cgroup/files.js";
@@ -9,7 +10,7 @@ import { freezeTimeoutMs, thawForDeath } from "../cgroup/thaw.js";
 import { watchOf } from "../cgroup/watch.js";
 import type { OciCommands } from "../core/commands.js";
 import { cgroupFreeze, cgroupKill, cgroupRemove, encodeOps, type Op, run, sweep, umountTree } from "../core/ops.js";
-import { type CriuStep, clearWork, criuFailure } from "./criu-failure.js";
+import { type CriuPlace, type CriuStep, clearWork, explainCriu, forgetLog } from "./criu-failure.js";
 import type { RuntimeStep } from "./failure.js";
 import { checkpointWords } from "./oci-checkpoint.js";
 import { deleteByForce, ociStep } from "./oci-command.js";
@@ -107,16 +108,8 @@ export function createOciRuntime(core: OciCommands, context: OciRuntimeContext):
     return { pid: 0, handle, privatePids: hasPrivatePids(request.bundle) };
   }
 
-  /** Also keeps CRIU's log, if it is not kept where somebody wanted it. */
-  async function explained(step: CriuStep, key: string, bundle: string, work: string, own: boolean, thrown: unknown) {
-    const failure = ociFailure(step, thrown);
-    const { error, ops } = criuFailure(step, failure, { directory: work, bundle });
-    const keep = script(`${key}/log`, [...ops, ...(own ? clearWork(step, work) : [])]);
-    return keep.then(
-      () => error,
-      () => failure, // it says less, but what could not be written is not the caller's matter
-    );
-  }
+  const explained = (step: CriuStep, key: string, thrown: unknown, place: CriuPlace): Promise<VigilError> =>
+    explainCriu(step, ociFailure(step, thrown), place, (ops) => script(`${key}/log`, ops));
 
   async function restore(key: string, request: CreateSpec): Promise<RuntimeHandle> {
     const { id, bundle, options } = request;
@@ -129,7 +122,7 @@ export function createOciRuntime(core: OciCommands, context: OciRuntimeContext):
       const { handle } = await adopt(key, request, plan, end);
       return handle;
     } catch (thrown) {
-      throw await explained("restore", key, bundle, work, work === directory, thrown);
+      throw await explained("restore", key, thrown, { work, ownWork: work === directory, bundle });
     }
   }
 
@@ -201,15 +194,19 @@ export function createOciRuntime(core: OciCommands, context: OciRuntimeContext):
       const { id, bundle } = container;
       const handle = decodeOciHandle(container);
       const work = spec.workDirectory || handle.directory;
-      const own = work === handle.directory;
+      const ownWork = work === handle.directory;
       const program = ociStep(handle.command, handle.directory, key).program(
         "checkpoint",
         checkpointWords(id, spec, work),
       );
       try {
-        await script(`${key}/dump`, [run(program), ...(own ? clearWork("checkpoint", work) : [])]);
+        await script(`${key}/dump`, [
+          forgetLog("checkpoint", work),
+          run(program),
+          ...(ownWork ? clearWork("checkpoint", work) : []),
+        ]);
       } catch (thrown) {
-        throw await explained("checkpoint", key, bundle, work, own, thrown);
+        throw await explained("checkpoint", key, thrown, { work, ownWork, bundle });
       }
     },
 

@@ -6,6 +6,7 @@ import type { Birth, OciBirth } from "../core/birth.js";
 import { encodeOps, file, mkdir, type Op } from "../core/ops.js";
 import { planStreams } from "../io/streams.js";
 import { refuse } from "../oci/check.js";
+import { forgetLog } from "./criu-failure.js";
 import { restoreWords } from "./oci-checkpoint.js";
 import { deleteByForce, exchangeDirectory, noProgram, ociCommand, ociStep } from "./oci-command.js";
 import type { OciHandle } from "./oci-handle.js";
@@ -54,7 +55,11 @@ export function planOciCreate(
   const step = ociStep(command, directory, key);
   const target = request.rootfs.length > 0 ? mountPoint({ path: bundle }) : "";
   const remains = { argv: [...command, ...deleteByForce(id)], directory };
-  const ops = [mkdir(directory, directoryMode), ...planRootfs(request.rootfs, target)];
+  const ops = [
+    mkdir(directory, directoryMode),
+    ...(request.checkpoint === "" ? [] : [forgetLog("restore", workDirectory(options, directory))]),
+    ...planRootfs(request.rootfs, target),
+  ];
   const restored = request.checkpoint !== "";
   const words = [
     ...(restored ? restoreWords(request, workDirectory(options, directory)) : ["create", "--bundle", bundle]),

@@ -5,7 +5,7 @@ import { type Bundle, rootDirectory } from "../bundle.js";
 import { freezerPlace } from "../cgroup/placement.js";
 import { criu, file, mkdir, type Op } from "../core/ops.js";
 import { refuse } from "../oci/check.js";
-import { clearWork, criuLogs } from "./criu-failure.js";
+import { clearWork, criuLogs, forgetLog } from "./criu-failure.js";
 import { externalMounts } from "./criu-mounts.js";
 import { type CriuOptions, cgroupModes, criuRequests, encodeCriuOptions } from "./criu-options.js";
 import { refuseForCriu } from "./criu-refuse.js";
@@ -109,6 +109,7 @@ export function planCheckpoint(
     ops: [
       mkdir(images, directoryMode),
       ...(ownWork ? [] : [mkdir(work, directoryMode)]),
+      forgetLog("checkpoint", work),
       criu({ program, request: criuRequests.dump, options, images, work, timeoutMs: criuTimeoutMs }),
       file(join(images, descriptorsFile), fileMode, text(descriptors.map(({ name }) => name))),
       file(join(images, optionsFile), fileMode, text(kept)),

@@ -4,9 +4,9 @@ import type { CreateSpec } from "../../task/ports.js";
 import { type Bundle, rootDirectory } from "../bundle.js";
 import type { Place, Placement } from "../cgroup/placement.js";
 import type { Birth, Restore } from "../core/birth.js";
-import { cgroupKill, encodeOps } from "../core/ops.js";
+import { cgroupKill, encodeOps, mkdir } from "../core/ops.js";
 import { flag, list, maybe, object, refuse, text, uint32 } from "../oci/check.js";
-import { criuLogs } from "./criu-failure.js";
+import { criuLogs, forgetLog } from "./criu-failure.js";
 import { externalMounts, mountPoints } from "./criu-mounts.js";
 import { criuRequests, encodeCriuOptions } from "./criu-options.js";
 import { refuseForCriu } from "./criu-refuse.js";
@@ -99,9 +99,19 @@ export function planRestore(
   }
   const plan = planContainer(bundle, request, surroundings);
   const root = rootDirectory(bundle, request.rootfs.length > 0);
+  const work = restoreWork(request);
+  const forCriu = [...(work === request.checkpoint ? [] : [mkdir(work, 0o700)]), forgetLog("restore", work)];
+  const script = Buffer.concat([plan.birth.script, encodeOps(forCriu)]);
   return {
     ...plan,
-    birth: { ...plan.birth, cloneFlags: 0n, joins: [], cgroup: { version: 0, directories: [] }, ops: encodeOps([]) },
+    birth: {
+      ...plan.birth,
+      script,
+      cloneFlags: 0n,
+      joins: [],
+      cgroup: { version: 0, directories: [] },
+      ops: encodeOps([]),
+    },
     restore: planCriu(bundle, request, plan.placement, root, program),
   };
 }

@@ -228,11 +228,12 @@ describe("a checkpoint", () => {
 
   test("works among the images, from where its log goes again, or where it is told to", () => {
     const own = showOf();
-    expect(own.map(([name]) => name)).toEqual(["MKDIR", "CRIU", "FILE", "FILE", "UNLINK", "UNLINK"]);
+    expect(own.map(([name]) => name)).toEqual(["MKDIR", "UNLINK", "CRIU", "FILE", "FILE", "UNLINK", "UNLINK"]);
     expect(own.slice(-2).map(([, path]) => path)).toEqual(["/images/dump.log", "/images/stats-dump"]);
     expect(showOf({ workDirectory: "/work" }).map(([name]) => name)).toEqual([
       "MKDIR",
       "MKDIR",
+      "UNLINK",
       "CRIU",
       "FILE",
       "FILE",
