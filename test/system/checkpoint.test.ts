@@ -154,6 +154,21 @@ describe.skipIf(criu.path === undefined).each([
     await end();
   });
 
+  test("that is not restored leaves nothing, whoever deletes it", async () => {
+    const bundle = shim.bundle("p10", { args: counting });
+    const { call, create, checkpoint } = calls(bundle, binaryName);
+    await create();
+    await call("Start");
+    await checkpoint({ exit: true });
+    await call("Wait");
+    await call("Delete");
+    await create({ checkpoint: images });
+    await call("Delete");
+    await create({ checkpoint: images });
+    await expect(call("Kill", { signal: 9 })).rejects.toThrow("not found");
+    // The rest is for the launcher's `delete`.
+  });
+
   test("with a damaged image cannot be restored, and the task can be deleted", async () => {
     const bundle = shim.bundle("p4", { args: counting });
     const { call, create, checkpoint } = calls(bundle, binaryName);

@@ -1,4 +1,4 @@
-import type { VigilError } from "../../base/errors.js";
+import { VigilError } from "../../base/errors.js";
 import type { ContainerRef, CreatedContainer, CreateSpec, Runtime, RuntimeHandle } from "../../task/ports.js";
 import { type CgroupHost, detectCgroups } from "../cgroup/detect.js";
 import { readKernelFile } from "../cgroup/files.js";
@@ -9,14 +9,31 @@ import { readStats } from "../cgroup/stats.js";
 import { freezeTimeoutMs, thawForDeath } from "../cgroup/thaw.js";
 import { watchOf } from "../cgroup/watch.js";
 import type { OciCommands } from "../core/commands.js";
-import { cgroupFreeze, cgroupKill, cgroupRemove, encodeOps, type Op, run, sweep, umountTree } from "../core/ops.js";
+import {
+  cgroupFreeze,
+  cgroupKill,
+  cgroupRemove,
+  encodeOps,
+  mkdir,
+  type Op,
+  run,
+  sweep,
+  umountTree,
+} from "../core/ops.js";
 import { type CriuPlace, type CriuStep, clearWork, explainCriu, forgetLog } from "./criu-failure.js";
 import type { RuntimeStep } from "./failure.js";
 import { checkpointWords } from "./oci-checkpoint.js";
 import { deleteByForce, ociStep } from "./oci-command.js";
 import { ociFailure, saysUnknown } from "./oci-failure.js";
 import { decodeOciHandle, encodeOciHandle, type OciHandle } from "./oci-handle.js";
-import { hasPrivatePids, type OciCreatePlan, planOciCreate, planOciExec, workDirectory } from "./oci-plan.js";
+import {
+  directoryMode,
+  hasPrivatePids,
+  type OciCreatePlan,
+  planOciCreate,
+  planOciExec,
+  workDirectory,
+} from "./oci-plan.js";
 import { teardownRecord } from "./teardown.js";
 
 export interface OciRuntimeContext {
@@ -51,19 +68,20 @@ export function createOciRuntime(core: OciCommands, context: OciRuntimeContext):
     return run(ociStep(command, directory, key).program("other", words, input));
   }
 
-  const invoke = (
-    step: RuntimeStep,
-    key: string,
-    container: ContainerRef,
-    words: string[],
-    input = "",
-  ): Promise<void> => attempt(step, () => script(key, [call(key, decodeOciHandle(container), words, input)]));
+  async function invoke(step: RuntimeStep, key: string, container: ContainerRef, words: string[], input = "") {
+    const handle = decodeOciHandle(container);
+    // The runtime does not know it, and has no place for its log yet.
+    if (handle.restore) throw new VigilError("not_found", "no such container: it is restored by its start");
+    await attempt(step, () => script(key, [call(key, handle, words, input)]));
+  }
 
   /** Once the runtime has ended the container, or knows nothing of it. */
   async function clear(key: string, id: string, handle: OciHandle): Promise<void> {
     const directories = handle.placement.places.map(({ directory }) => directory);
     const step = `${key}/delete`;
-    await script(step, [call(step, handle, deleteByForce(id))]).catch((thrown: unknown) => {
+    // One that was never restored has no directory yet, where the runtime is to log to.
+    const directory = handle.restore ? [mkdir(handle.directory, directoryMode)] : [];
+    await script(step, [...directory, call(step, handle, deleteByForce(id))]).catch((thrown: unknown) => {
       if (!saysUnknown(thrown)) throw thrown;
     });
     await script(`${key}/remove`, [

@@ -27,7 +27,7 @@ export interface OciCreatePlan extends OciPlan {
 }
 
 const processMode = 0o600;
-const directoryMode = 0o700;
+export const directoryMode = 0o700;
 
 /** The rest of a birth: namespaces, cgroups and what happens in the child are the runtime's. */
 const nothingOfOurs = {
