@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "lib/cleanup.h"
@@ -98,6 +99,9 @@ static _Noreturn void step(struct vg_child *child, int mine, int theirs) {
         int pidfd = -1, status = vg_join_paths(child->birth, true, &failure);
         if (status == 0)
                 status = leave_host(child, theirs, &failure);
+        /* Before the child is there: it would have a moment in which others of its user namespace could reach into it. */
+        if (status == 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
+                status = vg_fail(&failure, -errno, "make a process in new namespaces");
         pid_t pid = status < 0 ? status : clone_child(child->birth, -1, &pidfd);
         if (pid == 0) {
                 vg_closep(&mine);
