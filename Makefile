@@ -182,6 +182,7 @@ test-unit: ## Unit, contract and native tests; any user
 
 .PHONY: test-root
 test-root: build asan ## Tests on this machine's own cgroups and namespaces, also under the sanitizers; root
+	test/bed/bed.sh setup
 	npx vitest run --project system
 	VIGIL_BUILT=$(CURDIR)/build/asan/bin npx vitest run --project system
 

@@ -70,7 +70,7 @@ runtimes() {
 criu_setup() {
   local dir=$CACHE/criu lib
   [ -x "$dir/criu" ] && return 0
-  machine_packages mmdebstrap patchelf
+  machine_packages mmdebstrap patchelf iptables
   rm -rf "$dir"
   mkdir -p "$dir"
   say "unpacking CRIU with its libraries"
@@ -86,6 +86,7 @@ setup() {
   machine_packages runc crun busybox-static xz-utils util-linux bsdutils procps podman conmon
   for version in 1.7 2.1; do containerd_setup "$version"; done
   rootfs_setup
+  criu_setup
   say "ready: $CACHE"
 }
 

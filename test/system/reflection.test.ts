@@ -72,7 +72,11 @@ describe("a client that learns everything through reflection", () => {
     const resources = any("LinuxResources", { memory: { limit: 16_000_000 } });
     expect(await call("Update", { id: "c1", resources })).toEqual({});
     expect(await call("ResizePty", { id: "c1", width: 80, height: 24 })).toEqual({});
-    await expect(call("Checkpoint", { id: "c1", path: shim.dir })).rejects.toMatchObject({ code: 12 });
+    // Whether it works is a matter of the machine's CRIU and kernel; test/system/checkpoint.test.ts brings its own.
+    const checkpoint = await call("Checkpoint", { id: "c1", path: join(shim.dir, "image") }).catch(
+      ({ details }: { details: string }) => details,
+    );
+    expect([{}, expect.stringMatching(/^OCI runtime checkpoint failed: .*CRIU/i)]).toContainEqual(checkpoint);
     await expect(call("Kill", { id: "nobody", signal: 9 })).rejects.toMatchObject({
       code: 5,
       details: "container not created: not found",
