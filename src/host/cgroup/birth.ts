@@ -60,13 +60,13 @@ function makeDirectory(place: Place, placement: Placement, context: ResourceCont
 }
 
 function deviceOps(placement: Placement, { devices }: Resources, context: ResourceContext): Op[] {
+  // Rules take privileges on the host (cgroup-v1/devices.rst, bpf(2)). Nodes that nobody may make without them are none to be kept from.
+  if (context.unprivileged) return [];
   if (placement.mode === "v2") {
     const program = compileDeviceProgram(deviceAccess(devices, context.path));
     return program ? placement.places.map(({ directory }) => cgroupDevices(directory, program)) : [];
   }
   const place = placeOf(placement, "devices");
-  // Rules take privileges on the host (cgroup-v1/devices.rst). Nodes that nobody may make without them are none to be kept from.
-  if (context.unprivileged) return [];
   if (!place) {
     throw new VigilError("failed_precondition", `${context.path}.devices: the devices cgroup hierarchy is not mounted`);
   }
