@@ -91,6 +91,7 @@ build/asan/obj/%.o: native/%.c
 # The same programs under the sanitizers, in the same shape; what is not compiled is linked to.
 .PHONY: asan
 asan: build/asan/lib/vigil/vigil-core build/asan/lib/vigil/vigil-solo build/asan/bin/containerd-shim-vigil-v1 bundles
+	@install -m 755 $(BIN)/vigil $(BIN)/vigil-runtime build/asan/bin/
 	@for file in $(LIB)/*; do name=$$(basename $$file); [ $$name = vigil-core ] || [ $$name = vigil-solo ] || ln -sfn ../../../lib/vigil/$$name build/asan/lib/vigil/$$name; done
 
 build/asan/lib/vigil/vigil-core: build/asan/obj/core/main.o build/asan/obj/parts.a
