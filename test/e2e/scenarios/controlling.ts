@@ -248,19 +248,4 @@ export const controlling: readonly Scenario[] = [
       ...killAndDelete,
     ],
   },
-  {
-    name: "checkpoint",
-    allowed: [
-      {
-        field: /^step 2 (code|stderr|stdout)$|^events/,
-        reason: "vigil does not checkpoint; the stock shim does where criu is installed",
-      },
-    ],
-    steps: [
-      sleeper,
-      task("checkpoint", ["$ID"], { code: "any", vigil: { code: 1, err: /unimplemented|not implemented/i } }),
-      task("ls", [], { out: /^<ID> <PID> RUNNING$/m }),
-      ...killAndDelete,
-    ],
-  },
 ];
