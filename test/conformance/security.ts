@@ -1,6 +1,6 @@
 // Ways out of a container that have worked against some runtime once. Each is tried, and nothing may come of it.
 // What an attacker has: the container's root file system as he likes it, processes in the container, and parts of config.json.
-import { equal, match, notEqual, ok } from "node:assert/strict";
+import { equal, match, ok } from "node:assert/strict";
 import { createHash } from "node:crypto";
 import {
   closeSync,
@@ -471,9 +471,9 @@ export const securityTests = [
       equal(statusField(await t.probe("cat /proc/self/status"), "CapInh"), "0000000000000000");
     },
     "the keys of the caller's session are not the container's": async (t) => {
-      const own = await t.host("sh", "-c", "grep _ses /proc/keys | head -n 1 | cut -d' ' -f1 || true");
-      const inside = await t.probe("grep _ses /proc/keys | head -n 1 | cut -d' ' -f1");
-      if (own.trim() !== "") notEqual(inside, own.trim());
+      // Every runtime gives the container's new session keyring a name that tells whose it is (session-keyring(7)).
+      const { id } = await t.created();
+      match(await t.host("cat", "/proc/keys"), new RegExp(`keyring +\\S*${id}: `));
     },
     "a process in the container cannot signal or trace what is outside": async (t) => {
       equal(
